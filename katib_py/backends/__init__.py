@@ -1,0 +1,1 @@
+"""The platforms: implementations of the controller's ports and nothing more."""

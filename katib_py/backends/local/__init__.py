@@ -1,0 +1,1 @@
+"""One machine: trials are processes, the store is an SQL database."""

@@ -1,0 +1,1 @@
+"""The loop that drives an experiment: look, decide, act, over four ports."""

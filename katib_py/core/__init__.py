@@ -1,0 +1,1 @@
+"""What the words mean and what to do next: pure, without clock, randomness, logging, network or disk."""

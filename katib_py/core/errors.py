@@ -1,0 +1,75 @@
+"""Every error that katib-py raises on purpose.
+
+KatibError
+├── InvalidInput           what the user gave cannot be used: all problems at once
+├── NotFound               no such object
+├── Conflict               somebody else changed it first: look again
+├── Held                   another engine drives this experiment
+├── StoreUnavailable       the store cannot be reached
+├── ServiceUnavailable     a suggestion or early stopping service does not answer
+└── RenderError            a trial template and an assignment do not fit together
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with an input: where it is, and what would be right.
+
+    `path` is the field as the user writes it, such as `spec.parameters[0].feasibleSpace.min`.
+    `severity` is "error" or "warning"; a warning never refuses an object.
+    """
+
+    path: str
+    message: str
+    severity: str = "error"
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}" if self.path else self.message
+
+
+class KatibError(Exception):
+    """Whatever katib-py raises on purpose."""
+
+
+class InvalidInput(KatibError):  # noqa: N818 - reads as what it says
+    """The input cannot be used; `problems` names every reason."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(str(problem) for problem in self.problems))
+
+
+class NotFound(KatibError):  # noqa: N818
+    """No such object."""
+
+
+class Conflict(KatibError):  # noqa: N818
+    """Somebody else changed the object first; look again."""
+
+
+class Held(KatibError):  # noqa: N818
+    """Another engine drives this experiment."""
+
+
+class StoreUnavailable(KatibError):  # noqa: N818
+    """The store cannot be reached."""
+
+
+class ServiceUnavailable(KatibError):  # noqa: N818
+    """A suggestion or early stopping service does not answer."""
+
+
+class RenderError(KatibError):
+    """A trial template and an assignment do not fit together."""
+
+
+def show(value: Any, limit: int = 80) -> str:
+    """The offending value as an error message shows it: quoted, and cut when long."""
+    text = repr(value)
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"

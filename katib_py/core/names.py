@@ -1,0 +1,65 @@
+"""Labels, annotations, environment variables and generated names: each written once."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+GROUP: Final = "kubeflow.org"
+API_VERSION: Final = "kubeflow.org/v1beta1"
+
+LABEL_EXPERIMENT: Final = "katib.kubeflow.org/experiment"
+LABEL_TRIAL: Final = "katib.kubeflow.org/trial"
+LABEL_SUGGESTION: Final = "katib.kubeflow.org/suggestion"
+LABEL_DEPLOYMENT: Final = "katib.kubeflow.org/deployment"
+
+ENV_TRIAL_NAME: Final = "KATIB_TRIAL_NAME"
+ENV_TRIAL_UID: Final = "KATIB_TRIAL_UID"
+ENV_TRIAL_ATTEMPT: Final = "KATIB_TRIAL_ATTEMPT"
+ENV_TRIAL_NAMESPACE: Final = "KATIB_TRIAL_NAMESPACE"
+ENV_METRICS_PATH: Final = "KATIB_METRICS_PATH"
+ENV_DB_MANAGER_IP: Final = "KATIB_DB_MANAGER_SERVICE_IP"
+ENV_DB_MANAGER_NAMESPACE: Final = "KATIB_DB_MANAGER_SERVICE_NAMESPACE"
+ENV_DB_MANAGER_PORT: Final = "KATIB_DB_MANAGER_SERVICE_PORT"
+ENV_HOME: Final = "KATIB_HOME"
+
+HEALTH_SERVICE: Final = "manager.v1beta1.Suggestion"
+DEFAULT_METRICS_FILE: Final = "/var/log/katib/metrics.log"
+DEFAULT_EVENT_FOLDER: Final = "/var/log/katib/tfevent/"
+DEFAULT_METRIC_FILTER: Final = r"([\w|-]+)\s*=\s*([+-]?\d*(\.\d+)?([Ee][+-]?\d+)?)"
+UNAVAILABLE: Final = "unavailable"
+ZERO_TIME: Final = "0001-01-01T00:00:00Z"
+
+MAX_EXPERIMENT_NAME: Final = 40
+
+# Katib's alphabet for random suffixes; the first character is a letter so that the suffix is a DNS label of its own.
+ALPHABET: Final = "bcdfghjklmnpqrstvwxz2456789"
+LETTERS: Final = "bcdfghjklmnpqrstvwxz"
+_SUFFIX_SPACE: Final = len(LETTERS) * len(ALPHABET) ** 7
+_ROUNDS: Final = 4
+_HALF: Final = 460_000  # its square is just above _SUFFIX_SPACE, so cycle-walking ends fast
+
+
+def trial_name(experiment: str, uid: str, index: int) -> str:
+    """The name of the experiment's trial number `index` (from 0): no two indices share one.
+
+    A Feistel permutation of the index keyed by the uid, so the name is known before anything is written and two
+    controllers that create the same trial agree on it.
+    """
+    value = _permute(index % _SUFFIX_SPACE, uid)
+    while value >= _SUFFIX_SPACE:
+        value = _permute(value, uid)
+    first, rest = divmod(value, len(ALPHABET) ** 7)
+    suffix = LETTERS[first]
+    for power in range(6, -1, -1):
+        digit, rest = divmod(rest, len(ALPHABET) ** power)
+        suffix += ALPHABET[digit]
+    return f"{experiment}-{suffix}"
+
+
+def _permute(value: int, key: str) -> int:
+    left, right = divmod(value, _HALF)
+    for turn in range(_ROUNDS):
+        digest = hashlib.blake2b(f"{key}/{turn}/{right}".encode(), digest_size=8).digest()
+        left, right = right, (left + int.from_bytes(digest, "big")) % _HALF
+    return left * _HALF + right

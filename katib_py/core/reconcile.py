@@ -1,0 +1,143 @@
+"""What to do next about an experiment, decided from what is and not from what happened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from katib_py.core.actions import Action, Ask, CreateTrial, Finish, Restart, SetCondition, StopTrial
+from katib_py.core.experiment import ExperimentSpec, ResumePolicy
+from katib_py.core.tally import Tally
+from katib_py.core.trial import Assignment, StopIntent, StopKind, TrialRecord
+
+DEFAULT_PARALLEL: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How the experiment ended."""
+
+    succeeded: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """An experiment as it stands.
+
+    `assigned` counts every assignment ever recorded; `unused` are those that are no trial yet, oldest first.
+    `active_seconds` is the time since startTime without suspended time. `search_ended`: the algorithm has nothing more to
+    propose. `search_failed`: why its service refuses the experiment. `verdict` is the recorded one, if there is one.
+    """
+
+    spec: ExperimentSpec
+    tally: Tally
+    live: tuple[TrialRecord, ...]
+    unused: tuple[Assignment, ...]
+    assigned: int
+    active_seconds: float
+    search_ended: bool = False
+    search_failed: str = ""
+    verdict: Verdict | None = None
+    running: bool = False
+
+
+def reconcile(now: Snapshot) -> list[Action]:
+    """The actions that bring the experiment nearer to what its spec wants; none when nothing is to be done."""
+    if now.verdict is not None:
+        if restartable(now):
+            return [Restart()]
+        return list(_stop_rest(now, now.verdict.reason))
+    if (end := finished(now)) is not None:
+        return [end, *_stop_rest(now, end.reason)]
+    if now.spec.suspend:
+        return list(_stop_all(now, StopIntent(StopKind.SUSPENDED, "the experiment is suspended")))
+    return list(_go_on(now))
+
+
+def finished(now: Snapshot) -> Finish | None:
+    """The verdict, if there is one. A reached goal outranks failure, failure a spent budget."""
+    spec, tally = now.spec, now.tally
+    if tally.goal_reached:
+        return Finish(True, "ExperimentGoalReached", "Experiment has succeeded because Objective goal has reached")
+    if now.search_failed:
+        return Finish(False, "ExperimentFailed", f"Suggestion has failed: {now.search_failed}")
+    allowed = spec.max_failed_trial_count
+    if allowed is not None and tally.failed and tally.failed >= allowed:
+        return Finish(False, "ExperimentFailed", "Experiment has failed because max failed count has reached")
+    if spec.max_trial_count is not None and tally.finished >= spec.max_trial_count:
+        return Finish(
+            True, "ExperimentMaxTrialsReached", "Experiment has succeeded because max trial count has reached"
+        )
+    if spec.max_duration_seconds is not None and now.active_seconds >= spec.max_duration_seconds:
+        return Finish(True, "ExperimentMaxDurationReached", "Experiment has succeeded because max duration has reached")
+    patience = spec.stop_when.trials_without_improvement if spec.stop_when else None
+    if patience is not None and tally.since_improvement >= patience and tally.incumbent is not None:
+        return Finish(
+            True,
+            "ExperimentNoImprovement",
+            f"Experiment has succeeded because {patience} trials in a row did not improve it",
+        )
+    if now.search_ended and not now.live and not now.unused:
+        return Finish(
+            True,
+            "ExperimentSuggestionEndReached",
+            "Experiment has succeeded because suggestion service has reached the end",
+        )
+    return None
+
+
+def restartable(now: Snapshot) -> bool:
+    """Whether a finished experiment goes on: it ended on its budget, may be resumed, and the budget was raised."""
+    spec = now.spec
+    if now.verdict is None or spec.resume_policy not in {ResumePolicy.LONG_RUNNING, ResumePolicy.FROM_VOLUME}:
+        return False
+    if now.verdict.reason not in RESUMABLE_REASONS:
+        return False
+    return finished(now) is None
+
+
+# Katib restarts only after ExperimentMaxTrialsReached; the other two are budgets as well, and ours.
+RESUMABLE_REASONS: Final = frozenset(
+    {"ExperimentMaxTrialsReached", "ExperimentMaxDurationReached", "ExperimentNoImprovement"}
+)
+
+
+def wanted(now: Snapshot) -> int:
+    """How many more trials should be live at this moment.
+
+    Trials without metrics count as finished here too: leaving them out is what makes Katib overshoot maxTrialCount.
+    """
+    room = parallel(now.spec) - len(now.live)
+    if now.spec.max_trial_count is not None:
+        room = min(room, now.spec.max_trial_count - now.tally.finished - len(now.live))
+    return max(0, room)
+
+
+def parallel(spec: ExperimentSpec) -> int:
+    """The number of trials that may be live at once."""
+    return DEFAULT_PARALLEL if spec.parallel_trial_count is None else spec.parallel_trial_count
+
+
+def _go_on(now: Snapshot) -> Iterator[Action]:
+    need = wanted(now)
+    for assignment in now.unused[:need]:
+        yield CreateTrial(assignment)
+    missing = need - len(now.unused)
+    if missing > 0 and not now.search_ended:
+        yield Ask(now.assigned + missing)
+    if (now.live or need) and not now.running:
+        yield SetCondition("Running", "True", "ExperimentRunning", "Experiment is running")
+
+
+def _stop_rest(now: Snapshot, reason: str) -> Iterator[Action]:
+    """End what still runs, except after a spent trial budget: a lowered maxTrialCount lets running trials finish."""
+    if reason != "ExperimentMaxTrialsReached":
+        yield from _stop_all(now, StopIntent(StopKind.KILLED, f"the experiment has ended: {reason}"))
+
+
+def _stop_all(now: Snapshot, intent: StopIntent) -> Iterator[Action]:
+    for trial in now.live:
+        if trial.stop is None or (trial.stop.kind is StopKind.SUSPENDED and intent.kind is StopKind.KILLED):
+            yield StopTrial(trial.name, intent)

@@ -1,0 +1,1 @@
+"""The core to and from protobuf, and the calls of proto/api.proto."""

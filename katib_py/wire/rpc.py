@@ -1,0 +1,50 @@
+"""Calls and servers over the services of proto/api.proto, without generated stubs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import grpc
+from google.protobuf import message_factory
+
+from katib_py.wire import api
+
+PACKAGE: Final = "api.v1.beta1"
+
+# A request with 100,000 trials of 20 parameters is about 75 MB; gRPC's default limit is 4 MB.
+CHANNEL_OPTIONS: Final = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
+
+
+def call(channel: Any, service: str, method: str) -> Any:
+    """The callable for one rpc on a channel, synchronous or asyncio as the channel is."""
+    descriptor = _method(service, method)
+    return channel.unary_unary(
+        f"/{PACKAGE}.{service}/{method}",
+        request_serializer=message_factory.GetMessageClass(descriptor.input_type).SerializeToString,
+        response_deserializer=message_factory.GetMessageClass(descriptor.output_type).FromString,
+    )
+
+
+def handler(service: str, servicer: Any, raw: frozenset[str] = frozenset()) -> grpc.GenericRpcHandler:
+    """The handler that serves every rpc of `service` with the servicer's method of that name.
+
+    The methods named in `raw` get the request's bytes instead of the message.
+    """
+    methods = {}
+    for descriptor in _service(service).methods:
+        deserialize: Callable[[bytes], Any] = message_factory.GetMessageClass(descriptor.input_type).FromString
+        methods[descriptor.name] = grpc.unary_unary_rpc_method_handler(
+            getattr(servicer, descriptor.name),
+            request_deserializer=None if descriptor.name in raw else deserialize,
+            response_serializer=message_factory.GetMessageClass(descriptor.output_type).SerializeToString,
+        )
+    return grpc.method_handlers_generic_handler(f"{PACKAGE}.{service}", methods)
+
+
+def _service(service: str) -> Any:
+    return api.POOL.FindServiceByName(f"{PACKAGE}.{service}")
+
+
+def _method(service: str, method: str) -> Any:
+    return _service(service).methods_by_name[method]
