@@ -33,7 +33,6 @@ class SuggestionRecord:
     ended: bool = False
     failed: str = ""
     settings: tuple[tuple[str, str], ...] = ()
-    conditions: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +103,15 @@ class Store(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RunOrder:
-    """A trial's run: the rendered and marked object, and which attempt it is."""
+    """A trial's run: the rendered and marked object, and which attempt it is.
+
+    `adopt_only`: take over what is there, but start nothing; ABSENT is reported where nothing is.
+    """
 
     trial: TrialRecord
     trial_uid: str
     document: Mapping[str, Any]
+    adopt_only: bool = False
 
     @property
     def name(self) -> str:
@@ -123,6 +126,7 @@ class RunPhase(StrEnum):
     RUNNING = "running"
     ENDED = "ended"  # `document` carries the final status
     LOST = "lost"  # gone without a verdict
+    ABSENT = "absent"  # nothing was there to adopt
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +134,8 @@ class RunReport:
     """What is new about a run. `measurements` may come with any phase, or alone (phase None).
 
     ENDED: `document` is the run object with its status, `stopped` says that it ended because it was told to,
-    `retry` that its own back-off limit allows another attempt. LOST: `disrupted` says that the machine is to blame, not the run.
+    `retry` that its own back-off limit allows another attempt, `seen` names the metrics in its output.
+    LOST: `disrupted` says that the machine is to blame, not the run.
     """
 
     name: str
@@ -143,6 +148,7 @@ class RunReport:
     disrupted: bool = False
     reason: str = ""
     detail: str = ""
+    seen: tuple[str, ...] = ()
 
 
 class Runner(Protocol):

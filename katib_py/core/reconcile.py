@@ -9,7 +9,7 @@ from typing import Final
 from katib_py.core.actions import Action, Ask, CreateTrial, Finish, Restart, SetCondition, StopTrial
 from katib_py.core.experiment import ExperimentSpec, ResumePolicy
 from katib_py.core.tally import Tally
-from katib_py.core.trial import Assignment, StopIntent, StopKind, TrialRecord
+from katib_py.core.trial import Assignment, StopIntent, StopKind, TrialRecord, TrialState
 
 DEFAULT_PARALLEL: Final = 3
 
@@ -27,8 +27,9 @@ class Snapshot:
     """An experiment as it stands.
 
     `assigned` counts every assignment ever recorded; `unused` are those that are no trial yet, oldest first.
-    `active_seconds` is the time since startTime without suspended time. `search_ended`: the algorithm has nothing more to
-    propose. `search_failed`: why its service refuses the experiment. `verdict` is the recorded one, if there is one.
+    `active_seconds` is the time since startTime without suspended time. `search_ended`: the algorithm has nothing more
+    to propose. `search_failed`: why its service refuses the experiment. `verdict` is the recorded one, if there is one.
+    `interrupted`: the controller is told to leave, and takes the runs with it.
     """
 
     spec: ExperimentSpec
@@ -41,18 +42,19 @@ class Snapshot:
     search_failed: str = ""
     verdict: Verdict | None = None
     running: bool = False
+    interrupted: bool = False
 
 
 def reconcile(now: Snapshot) -> list[Action]:
     """The actions that bring the experiment nearer to what its spec wants; none when nothing is to be done."""
+    if now.interrupted:
+        return list(_suspend(now, "the controller was interrupted"))
     if now.verdict is not None:
-        if restartable(now):
-            return [Restart()]
-        return list(_stop_rest(now, now.verdict.reason))
+        return [Restart()] if restartable(now) else list(_stop_rest(now, now.verdict.reason))
     if (end := finished(now)) is not None:
         return [end, *_stop_rest(now, end.reason)]
     if now.spec.suspend:
-        return list(_stop_all(now, StopIntent(StopKind.SUSPENDED, "the experiment is suspended")))
+        return list(_suspend(now, "the experiment is suspended"))
     return list(_go_on(now))
 
 
@@ -133,11 +135,15 @@ def _go_on(now: Snapshot) -> Iterator[Action]:
 
 def _stop_rest(now: Snapshot, reason: str) -> Iterator[Action]:
     """End what still runs, except after a spent trial budget: a lowered maxTrialCount lets running trials finish."""
-    if reason != "ExperimentMaxTrialsReached":
-        yield from _stop_all(now, StopIntent(StopKind.KILLED, f"the experiment has ended: {reason}"))
-
-
-def _stop_all(now: Snapshot, intent: StopIntent) -> Iterator[Action]:
+    if reason == "ExperimentMaxTrialsReached":
+        return
     for trial in now.live:
-        if trial.stop is None or (trial.stop.kind is StopKind.SUSPENDED and intent.kind is StopKind.KILLED):
-            yield StopTrial(trial.name, intent)
+        if trial.stop is None or trial.stop.kind is StopKind.SUSPENDED:
+            yield StopTrial(trial.name, StopIntent(StopKind.KILLED, f"the experiment has ended: {reason}"))
+
+
+def _suspend(now: Snapshot, why: str) -> Iterator[Action]:
+    for trial in now.live:
+        has_run = trial.state is TrialState.RUNNING or trial.waiting is not None
+        if has_run and trial.stop is None:
+            yield StopTrial(trial.name, StopIntent(StopKind.SUSPENDED, why))

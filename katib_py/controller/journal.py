@@ -1,0 +1,61 @@
+"""When to write what: others' needs at once, the rest when its time has come, never more than one write a turn."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from katib_py.controller.board import Board
+from katib_py.controller.ports import Change, Event, EventType, Store
+from katib_py.core.status import dump_status
+
+STATUS_SECONDS: Final = 1.0  # at most one status write in this time, except when a condition changed
+FLUSH_SECONDS: Final = 0.2  # a trial that only began to run is written down within this time
+
+
+class Journal:
+    """Collects the changes of a turn and commits them in one transaction."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.change = Change()
+        self._urgent = False
+        self._status_urgent = True
+        self._status_written = 0.0
+        self._flushed = 0.0
+
+    @property
+    def pending(self) -> bool:
+        """Whether something waits to be written."""
+        return bool(self.change)
+
+    def hurry(self) -> None:
+        """Write this turn, whatever it is."""
+        self._urgent = True
+
+    def status_changed(self) -> None:
+        """A condition or the budget changed: write the status this turn."""
+        self._urgent = self._status_urgent = True
+
+    def tell(self, board: Board, kind: EventType, texts: tuple[str, str], now: float) -> None:
+        """Record an Event of the experiment."""
+        self.change.events.append(Event("Experiment", board.key.name, kind, texts[0], texts[1], now))
+
+    async def write(self, board: Board, now: float) -> Change:
+        """Commit what is due and return it; raises Conflict, NotFound, StoreUnavailable."""
+        change = self.change
+        if not self._due(now):
+            return Change()
+        if self._status_urgent or now - self._status_written >= STATUS_SECONDS:
+            change.status = dump_status(board.status, board.tally, board.live, board.waiting)
+            self._status_written = now
+        self.change, self._urgent, self._status_urgent, self._flushed = Change(), False, False, now
+        await self._store.commit(board.key, change)
+        return change
+
+    def _due(self, now: float) -> bool:
+        change = self.change
+        if self._urgent or change.assignments or change.suggestion is not None:
+            return True
+        if any(trial.state.finished for trial in change.trials.values()):
+            return True
+        return bool(change) and now - self._flushed >= FLUSH_SECONDS

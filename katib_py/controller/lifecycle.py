@@ -1,0 +1,215 @@
+"""The runs of an experiment's live trials: started, followed, measured, stopped and concluded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from katib_py.controller.board import Board
+from katib_py.controller.ports import Change, Event, EventType, Observations, Runner, RunOrder, RunPhase, RunReport
+from katib_py.core.conditions import Condition
+from katib_py.core.errors import RenderError
+from katib_py.core.experiment import CollectorKind
+from katib_py.core.objective import Measurement, Metric, ObservationFold, observe
+from katib_py.core.trial import StopIntent, StopKind, TrialRecord, TrialState, Waiting
+from katib_py.core.verdict import RunEnd, conclude, vanished
+
+Render = Callable[[TrialRecord], Mapping[str, Any]]
+
+# What these measure arrives in the observation log by itself; the others' output is read by the runner.
+REPORTED: frozenset[CollectorKind] = frozenset({CollectorKind.PUSH, CollectorKind.CUSTOM})
+
+
+class Stopper(Protocol):
+    """Early stopping on live data: told every measurement of the objective, asked for every live trial."""
+
+    def measured(self, trial: str, value: str) -> str | None:
+        """The text of the trial's next value of the objective; the reason to stop it, if there is one."""
+
+    def finished(self, trial: str, state: TrialState) -> None:
+        """The trial has finished."""
+
+    def begin(self, trial: str) -> None:
+        """The trial begins an attempt: what it measured before is void."""
+
+
+@dataclass(slots=True)
+class LiveRun:
+    """What is known of a running attempt beyond the trial's record."""
+
+    order: RunOrder
+    fold: ObservationFold
+    seen: set[str] = field(default_factory=set)
+
+
+class Lifecycle:
+    """Brings runs to what the trials' records say, and the records to what the runs are."""
+
+    def __init__(
+        self, board: Board, runner: Runner, observations: Observations, render: Render, stopper: Stopper | None
+    ) -> None:
+        template = board.experiment.spec.trial_template
+        assert template is not None
+        self._board = board
+        self._runner = runner
+        self._observations = observations
+        self._render = render
+        self._stopper = stopper
+        self._success = Condition.parse(template.success_condition)
+        self._failure = Condition.parse(template.failure_condition)
+        self._retain = template.retain
+        collector = board.experiment.spec.metrics_collector_spec
+        self._reported = collector is not None and collector.kind in REPORTED
+        self._runs: dict[str, LiveRun] = {}
+        self._absent: set[str] = set()
+        self._cursor = 0
+
+    @property
+    def settled(self) -> bool:
+        """Whether no trial has a run: nothing is under way, and what may have been there was looked for."""
+        return not self._runs and all(name in self._absent for name in self._board.live)
+
+    def start_missing(self, adopt_only: bool, change: Change, now: float) -> None:
+        """Start, or take over, the run of every live trial that has none here; the records must be stored already.
+
+        `adopt_only` starts nothing new; a trial that was told to stop is never started either.
+        """
+        if not adopt_only:
+            self._absent.clear()
+        for trial in list(self._board.live.values()):
+            if trial.name not in self._runs and trial.name not in self._absent:
+                self._start(trial, adopt_only or trial.stop is not None, change, now)
+
+    def stop_told(self) -> None:
+        """End the runs whose trials were told to stop; their records must be stored already."""
+        for name in self._board.live.keys() & self._runs.keys():
+            if self._board.live[name].stop is not None:
+                self._runner.stop(name)
+
+    async def take_reports(self, change: Change, now: float) -> None:
+        """Take in what is new about the runs: measurements first, then what became of them."""
+        reports = [report for report in self._runner.reports() if self._current(report)]
+        await self._record(reports)
+        for report in reports:
+            if report.measurements:
+                self._measured(report.name, report.measurements, change)
+        if self._reported and self._runs:
+            await self._follow(change)
+        for report in reports:
+            await self._phase(report, change, now)
+
+    def _start(self, trial: TrialRecord, adopt_only: bool, change: Change, now: float) -> None:
+        try:
+            document = self._render(trial)
+        except RenderError as error:
+            end = RunEnd(False, "TemplateError", str(error))
+            self._put(conclude(trial, end, (), self._board.objective, now), change, now)
+            return
+        order = RunOrder(trial, self._board.trial_uid(trial.name), document, adopt_only)
+        self._runs[trial.name] = LiveRun(order, ObservationFold(self._board.objective.metric_names))
+        if self._stopper is not None:
+            self._stopper.begin(trial.name)
+        self._runner.start(order)
+
+    def _current(self, report: RunReport) -> bool:
+        run = self._runs.get(report.name)
+        return run is not None and run.order.trial.attempt == report.attempt
+
+    async def _record(self, reports: list[RunReport]) -> None:
+        rows = [(self._runs[report.name].order, report.measurements) for report in reports if report.measurements]
+        if rows and not self._reported:
+            await self._observations.append(rows)
+
+    async def _follow(self, change: Change) -> None:
+        by_uid = {run.order.trial_uid: run for run in self._runs.values()}
+        self._cursor, rows = await self._observations.follow(self._cursor, list(by_uid))
+        for uid, attempt, measurement in rows:
+            run = by_uid[uid]
+            if attempt == run.order.trial.attempt:
+                self._measured(run.order.name, (measurement,), change)
+
+    def _measured(self, name: str, measurements: tuple[Measurement, ...], change: Change) -> None:
+        run, objective = self._runs[name], self._board.objective.objective_metric_name
+        for item in measurements:
+            run.fold.add(item)
+            run.seen.add(item.metric)
+            if self._stopper is not None and item.metric == objective:
+                reason = self._stopper.measured(name, item.value)
+                if reason is not None and self._board.live[name].stop is None:
+                    self.tell_to_stop(name, StopIntent(StopKind.EARLY_STOPPED, reason), change)
+
+    def tell_to_stop(self, name: str, intent: StopIntent, change: Change) -> None:
+        """Record the decision to end a trial's run; a trial that has no run ends or waits at once."""
+        trial = replace(self._board.live[name], stop=intent)
+        self._board.put(trial)
+        change.trials[name] = trial
+
+    async def tell_pushing(self, trials: Iterable[TrialRecord]) -> None:
+        """Let the next report of every trial that was told to stop be answered with stop."""
+        for trial in trials:
+            if self._reported and trial.stop is not None and not trial.state.finished:
+                uid = self._board.trial_uid(trial.name)
+                await self._observations.record_stop(uid, trial.attempt, trial.stop.message)
+
+    async def _phase(self, report: RunReport, change: Change, now: float) -> None:
+        trial = self._board.live[report.name]
+        if report.phase is RunPhase.WAITING:
+            if trial.waiting is None or trial.waiting.message != report.detail:
+                self._put(replace(trial, waiting=Waiting(report.reason, report.detail, now)), change, now)
+        elif report.phase is RunPhase.RUNNING:
+            self._put(replace(trial, state=TrialState.RUNNING, started=trial.started or now, waiting=None), change, now)
+        elif report.phase is RunPhase.ABSENT:
+            self._nothing_there(trial, change, now)
+        elif report.phase is RunPhase.LOST:
+            self._put(vanished(trial, report.disrupted, report.detail, now), change, now)
+        elif report.phase is RunPhase.ENDED:
+            started = replace(trial, started=trial.started or now)
+            observation = await self._observation(report)
+            self._put(conclude(started, self._end(report), observation, self._board.objective, now), change, now)
+
+    def _nothing_there(self, trial: TrialRecord, change: Change, now: float) -> None:
+        """No run was found: a trial told to stop for good has ended, any other waits for its start."""
+        self._runs.pop(trial.name)
+        if trial.stop is not None and trial.stop.kind is not StopKind.SUSPENDED:
+            self._put(conclude(trial, RunEnd(None, stopped=True), (), self._board.objective, now), change, now)
+            return
+        self._absent.add(trial.name)
+        self._put(replace(trial, stop=None, state=TrialState.CREATED, waiting=None), change, now)
+
+    async def _observation(self, report: RunReport) -> tuple[Metric, ...]:
+        run = self._runs[report.name]
+        if not self._reported:
+            return run.fold.metrics()
+        items = await self._observations.read(run.order.trial_uid, report.attempt)
+        run.seen.update(item.metric for item in items)
+        return observe(items, self._board.objective.metric_names)
+
+    def _end(self, report: RunReport) -> RunEnd:
+        document = report.document or {}
+        failed, succeeded = self._failure.match(document), None
+        if failed is None:
+            succeeded = self._success.match(document)
+        match = failed or succeeded
+        return RunEnd(
+            None if match is None else failed is None,
+            match.reason if match else report.reason,
+            match.message if match else report.detail,
+            report.stopped,
+            report.retry,
+            self._runs[report.name].seen | set(report.seen),
+        )
+
+    def _put(self, trial: TrialRecord, change: Change, now: float) -> None:
+        self._board.put(trial)
+        change.trials[trial.name] = trial
+        run = self._runs.get(trial.name)
+        if run is not None and (trial.state.finished or trial.attempt != run.order.trial.attempt):
+            del self._runs[trial.name]
+            self._runner.forget(trial.name, self._retain)
+        if trial.state.finished:
+            if self._stopper is not None:
+                self._stopper.finished(trial.name, trial.state)
+            if trial.state in {TrialState.FAILED, TrialState.METRICS_UNAVAILABLE}:
+                event = Event("Trial", trial.name, EventType.WARNING, trial.reason.split(".")[0], trial.message, now)
+                change.events.append(event)
