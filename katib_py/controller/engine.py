@@ -127,7 +127,7 @@ class Engine:
         self._search = Search(
             platform.suggesters, board.experiment, self._finished_list, self._wake.set, board.tally.finished
         )
-        self._search.overlay(board.suggestion.settings)
+        self._search.describe(board.experiment, board.suggestion.settings)
         stopper = platform.stopper(board)
         if stopper is not None:
             await self._teach(stopper)
@@ -179,6 +179,7 @@ class Engine:
         if stored is not None:
             self._board.experiment, self._board.generation = stored.experiment, stored.generation
             self._board.status.suspend(stored.experiment.spec.suspend, now)
+            self._search.describe(stored.experiment, self._board.suggestion.settings)
             self._journal.status_changed()
 
     def _learn(self) -> None:
@@ -203,7 +204,7 @@ class Engine:
         change.assigned_before = old.assigned
         settings = tuple({**dict(old.settings), **dict(reply.settings)}.items())
         if settings != old.settings:
-            self._search.overlay(settings)
+            self._search.describe(board.experiment, settings)
         requests = reply.wanted.assigned + reply.wanted.count
         board.suggestion = change.suggestion = replace(
             old, requests=requests, assigned=old.assigned + len(fresh), settings=settings

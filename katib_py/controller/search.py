@@ -107,9 +107,10 @@ class Search:
         if DELTA in self._features:
             self._history.fresh.append(trial_message(trial, self._experiment.spec.objective))
 
-    def overlay(self, settings: Iterable[tuple[str, str]]) -> None:
-        """Use the settings that the service returned over the experiment's own (api.md §12)."""
-        self._message = experiment_message(self._experiment, dict(settings))
+    def describe(self, experiment: Experiment, settings: Iterable[tuple[str, str]]) -> None:
+        """Speak of the experiment as it is now, the settings that the service returned over its own (api.md §12)."""
+        self._experiment = experiment
+        self._message = experiment_message(experiment, dict(settings))
 
     async def validate(self) -> None:
         """Have the service check the experiment; raises InvalidInput with its words, ServiceUnavailable."""
