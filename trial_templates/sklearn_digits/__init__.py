@@ -1,0 +1,1 @@
+"""Which scikit-learn model reads digits best, and with which parameters? Three seconds a trial."""
