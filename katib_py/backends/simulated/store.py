@@ -17,7 +17,7 @@ from katib_py.core.trial import Assignment, TrialRecord
 class _Kept:
     experiment: Experiment
     generation: int = 1
-    suggestion: SuggestionRecord = SuggestionRecord()
+    suggestion: SuggestionRecord = field(default_factory=SuggestionRecord)
     unused: dict[str, Assignment] = field(default_factory=dict)
     live: dict[str, TrialRecord] = field(default_factory=dict)
     finished: list[str] = field(default_factory=list)

@@ -1,0 +1,5 @@
+"""`python -m katib_py.cli`: the command line."""
+
+from katib_py.cli import main
+
+main()

@@ -1,0 +1,113 @@
+"""The commands and their options; each hands over to a module of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from katib_py.cli import inspect, run, serve
+from katib_py.cli.failure import guarded
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Hyperparameter search with Katib's v1beta1 Experiments, on this machine.",
+)
+
+File = Annotated[Path, typer.Argument(help="A YAML file with an Experiment; `-` reads standard input.")]
+Db = Annotated[str | None, typer.Option("--db", help="Database URL; default $KATIB_HOME/katib.db.")]
+Namespace = Annotated[str, typer.Option("-n", "--namespace", help="Namespace.")]
+Output = Annotated[str, typer.Option("-o", "--output", help="table or json.")]
+Kind = Annotated[str, typer.Argument(help="experiments, trials, suggestions or events (singular works too).")]
+Name = Annotated[str | None, typer.Argument(help="Name of the object; for trials also of the experiment.")]
+Listen = Annotated[str, typer.Option("--listen", help="HOST:PORT or unix:PATH; loopback unless you say otherwise.")]
+
+
+@app.command("run")
+@guarded
+def run_command(
+    file: File,
+    platform: Annotated[str, typer.Option(help="Where trials run: local.")] = "local",
+    db: Db = None,
+    namespace: Annotated[str | None, typer.Option("-n", "--namespace", help="Namespace.")] = None,
+    output: Output = "table",
+) -> None:
+    """Run an Experiment here to its end; killed and run again, it continues."""
+    run.run(file, platform, db, namespace, output)
+
+
+@app.command()
+@guarded
+def validate(
+    file: File, strict: Annotated[bool, typer.Option("--strict", help="Unknown fields are errors.")] = False
+) -> None:
+    """Check an Experiment and say everything that is wrong with it."""
+    run.validate(file, strict)
+
+
+@app.command()
+@guarded
+def get(
+    kind: Kind, name: Name = None, db: Db = None, namespace: Namespace = "default", output: Output = "table"
+) -> None:
+    """List objects, or show one."""
+    inspect.get(inspect.Place(db, namespace), kind, name, output)
+
+
+@app.command()
+@guarded
+def describe(
+    kind: Kind, name: Annotated[str, typer.Argument()], db: Db = None, namespace: Namespace = "default"
+) -> None:
+    """Show an object with its conditions, metrics and events."""
+    inspect.describe(inspect.Place(db, namespace), kind, name)
+
+
+@app.command()
+@guarded
+def logs(trial: Annotated[str, typer.Argument()], db: Db = None, namespace: Namespace = "default") -> None:
+    """Print what a trial's newest run wrote."""
+    inspect.logs(inspect.Place(db, namespace), trial)
+
+
+@app.command()
+@guarded
+def best(
+    name: Annotated[str, typer.Argument()], db: Db = None, namespace: Namespace = "default", output: Output = "table"
+) -> None:
+    """Show the best trials of an experiment."""
+    inspect.best(inspect.Place(db, namespace), name, output)
+
+
+@app.command()
+@guarded
+def stop(name: Annotated[str, typer.Argument()], db: Db = None, namespace: Namespace = "default") -> None:
+    """Suspend an experiment and end its runs; `run` continues it."""
+    run.stop(inspect.Place(db, namespace), name)
+
+
+@app.command()
+@guarded
+def delete(kind: Kind, name: Annotated[str, typer.Argument()], db: Db = None, namespace: Namespace = "default") -> None:
+    """Delete an experiment with everything that belongs to it."""
+    run.delete(inspect.Place(db, namespace), kind, name)
+
+
+@app.command()
+@guarded
+def suggestion(
+    listen: Listen = "127.0.0.1:6789",
+    algorithms: Annotated[str | None, typer.Option(help="Serve only these, separated by commas.")] = None,
+) -> None:
+    """Serve every search and early stopping algorithm over gRPC."""
+    serve.suggestion(listen, algorithms)
+
+
+@app.command("db-manager")
+@guarded
+def db_manager(listen: Listen = "127.0.0.1:6789", db: Db = None) -> None:
+    """Serve the observation log over gRPC."""
+    serve.db_manager(listen, db)

@@ -1,0 +1,260 @@
+"""Looking at what the store holds: get, describe, logs, best."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any, Final
+
+import yaml
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from katib_py.backends.local.catalog import Catalog
+from katib_py.backends.local.database import Database
+from katib_py.backends.local.home import Home
+from katib_py.cli.progress import span
+from katib_py.cli.report import best_trials, short, trials_table
+from katib_py.controller.ports import Key
+from katib_py.core.errors import InvalidInput, NotFound, Problem, show
+from katib_py.core.experiment import Experiment
+from katib_py.core.objective import objective_value
+from katib_py.core.objects import suggestion_object, trial_object
+from katib_py.core.status import parse_time
+from katib_py.core.trial import TrialRecord
+
+Json = dict[str, Any]
+
+PAGE: Final = 500
+BEST: Final = 10
+KINDS: Final = {
+    **dict.fromkeys(("experiment", "experiments"), "Experiment"),
+    **dict.fromkeys(("trial", "trials"), "Trial"),
+    **dict.fromkeys(("suggestion", "suggestions"), "Suggestion"),
+    **dict.fromkeys(("event", "events"), "Event"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which database and namespace a command speaks of."""
+
+    db: str | None
+    namespace: str
+
+    @property
+    def home(self) -> Home:
+        """The installation."""
+        return Home.find(self.db)
+
+    def key(self, name: str) -> Key:
+        """An experiment of this namespace."""
+        return Key(self.namespace, name)
+
+
+def get(place: Place, kind: str, name: str | None, output: str) -> None:
+    """List objects of a kind, or show one."""
+    wanted = kind_of(kind)
+    check_output(output)
+    with closing(Database(place.home.db_url)) as database:
+        objects, table = LISTERS[wanted](Catalog(database), place, name)
+    if output == "json":
+        print(json.dumps(objects[0] if name and len(objects) == 1 else {"kind": f"{wanted}List", "items": objects}))
+    else:
+        console().print(table)
+
+
+def describe(place: Place, kind: str, name: str) -> None:
+    """Print an object as YAML, with its events."""
+    wanted = kind_of(kind)
+    with closing(Database(place.home.db_url)) as database:
+        catalog = Catalog(database)
+        if wanted == "Trial":
+            key, trial = catalog.trial(place.namespace, name)
+            document = trial_object(catalog.get(key), trial)
+        elif wanted == "Suggestion":
+            key = place.key(name)
+            document = _suggestion(catalog, key)
+        else:
+            key = place.key(name)
+            document = catalog.get(key).dump()
+        print(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), end="")
+        events = [event for event in catalog.events(key) if wanted != "Trial" or event.event.name == name]
+        if events:
+            console().print(_events_table(events))
+
+
+def logs(place: Place, trial: str) -> None:
+    """Copy the output of a trial's newest run to standard output."""
+    with closing(Database(place.home.db_url)) as database:
+        key, record = Catalog(database).trial(place.namespace, trial)
+    folder = place.home.experiment(key) / trial
+    attempts = sorted((int(path.name) for path in folder.glob("*") if path.name.isdigit()), reverse=True)
+    for attempt in attempts:
+        output = folder / str(attempt) / "output"
+        if output.exists():
+            with output.open("rb") as stream:
+                while chunk := stream.read(1 << 20):
+                    sys.stdout.buffer.write(chunk)
+            sys.stdout.buffer.flush()
+            return
+    raise NotFound(f"trial {trial} has written nothing yet; it is {record.state.value}")
+
+
+def best(place: Place, name: str, output: str) -> None:
+    """Show the best trials of an experiment."""
+    check_output(output)
+    with closing(Database(place.home.db_url)) as database:
+        catalog = Catalog(database)
+        experiment = catalog.get(place.key(name))
+        objective = experiment.spec.objective
+        if objective is None:
+            raise NotFound(f"experiment {name} has no objective")
+        trials = best_trials(objective, every_trial(catalog, place.key(name)), BEST)
+    if output == "json":
+        optimal = experiment.status.get("currentOptimalTrial", {})
+        print(json.dumps({**optimal, "trials": [trial_object(experiment, trial) for trial in trials]}))
+    elif not trials:
+        raise NotFound(f"no trial of {name} has an objective value yet")
+    else:
+        console().print(trials_table(objective, trials))
+
+
+def every_trial(catalog: Catalog, key: Key) -> Iterator[TrialRecord]:
+    """Every trial of an experiment, by number, read in pages."""
+    after = -1
+    while page := catalog.trials(key, after, PAGE):
+        yield from page
+        after = page[-1].assignment.index
+
+
+def console() -> Console:
+    """Where tables go; as wide as the terminal, and wide enough for a table where there is none."""
+    plain = Console(markup=False, highlight=False)
+    return plain if plain.is_terminal else Console(width=200, markup=False, highlight=False)
+
+
+def kind_of(word: str) -> str:
+    """The kind that a user's word means; raises InvalidInput."""
+    kind = KINDS.get(word.lower())
+    if kind is None:
+        raise InvalidInput([Problem("KIND", f"is {show(word)}; must be one of {', '.join(KINDS)}")])
+    return kind
+
+
+def check_output(output: str) -> None:
+    """Raises InvalidInput for an output format that does not exist."""
+    if output not in {"table", "json"}:
+        raise InvalidInput([Problem("--output", f"is {show(output)}; must be table or json")])
+
+
+def _experiments(catalog: Catalog, place: Place, name: str | None) -> tuple[list[Json], Table]:
+    found = [catalog.get(place.key(name))] if name else catalog.experiments(place.namespace)
+    table = _table("name", "status", "trials", "best", "age")
+    for experiment in found:
+        status = experiment.status
+        table.add_row(
+            experiment.name, _state(status), str(status.get("trials", 0)), _best(experiment), _age(experiment)
+        )
+    return [experiment.dump() for experiment in found], table
+
+
+def _trials(catalog: Catalog, place: Place, name: str | None) -> tuple[list[Json], Table]:
+    """Trials of the experiment of that name, the one trial of that name, or every trial of the namespace."""
+    table = _table("trial", "status", "objective", "parameters", "message")
+    objects = []
+    for experiment, trial in _found_trials(catalog, place, name):
+        assert experiment.spec.objective is not None
+        value = objective_value(experiment.spec.objective, trial.observation)
+        parameters = " ".join(f"{key}={short(text)}" for key, text in trial.assignment.parameters)
+        table.add_row(
+            trial.name,
+            trial.state.value,
+            "" if value is None else f"{value:.6g}",
+            parameters,
+            trial.waiting.message if trial.waiting else trial.message,
+        )
+        objects.append(trial_object(experiment, trial))
+    return objects, table
+
+
+def _found_trials(catalog: Catalog, place: Place, name: str | None) -> Iterator[tuple[Experiment, TrialRecord]]:
+    if name is None:
+        for experiment in catalog.experiments(place.namespace):
+            yield from ((experiment, trial) for trial in every_trial(catalog, place.key(experiment.name)))
+        return
+    try:
+        experiment = catalog.get(place.key(name))
+    except NotFound:
+        key, trial = catalog.trial(place.namespace, name)
+        yield catalog.get(key), trial
+        return
+    yield from ((experiment, trial) for trial in every_trial(catalog, place.key(name)))
+
+
+def _suggestions(catalog: Catalog, place: Place, name: str | None) -> tuple[list[Json], Table]:
+    names = [name] if name else [experiment.name for experiment in catalog.experiments(place.namespace)]
+    objects = [_suggestion(catalog, place.key(item)) for item in names]
+    table = _table("name", "algorithm", "requested", "assigned")
+    for item in objects:
+        spec, status = item["spec"], item["status"]
+        algorithm = spec["algorithm"].get("algorithmName", "")
+        counts = (str(spec["requests"]), str(status.get("suggestionCount", 0)))
+        table.add_row(item["metadata"]["name"], algorithm, *counts)
+    return objects, table
+
+
+def _suggestion(catalog: Catalog, key: Key) -> Json:
+    record, unused = catalog.suggestion(key)
+    counts = {"requests": record.requests, "assigned": record.assigned, "settings": record.settings}
+    newest = [trial.assignment for trial in catalog.trials(key, max(-1, record.assigned - PAGE - 1), PAGE)]
+    return suggestion_object(catalog.get(key), counts, [*newest, *unused])
+
+
+def _events(catalog: Catalog, place: Place, name: str | None) -> tuple[list[Json], Table]:
+    names = [name] if name else [experiment.name for experiment in catalog.experiments(place.namespace)]
+    events = [event for item in names for event in catalog.events(place.key(item))]
+    return [{**event.event._asdict(), "first": event.first, "count": event.times} for event in events], _events_table(
+        events
+    )
+
+
+LISTERS: Final = {"Experiment": _experiments, "Trial": _trials, "Suggestion": _suggestions, "Event": _events}
+
+
+def _events_table(events: list[Any]) -> Table:
+    table = _table("type", "reason", "object", "count", "message")
+    for item in events:
+        event = item.event
+        table.add_row(event.type.value, event.reason, f"{event.kind}/{event.name}", str(item.times), event.message)
+    return table
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _state(status: Json) -> str:
+    conditions = status.get("conditions") or [{"type": "Created"}]
+    return str(conditions[-1]["type"])
+
+
+def _best(experiment: Experiment) -> str:
+    optimal, objective = experiment.status.get("currentOptimalTrial", {}), experiment.spec.objective
+    for metric in optimal.get("observation", {}).get("metrics", ()):
+        if objective is not None and metric["name"] == objective.objective_metric_name:
+            return f"{metric['name']}={short(metric[objective.strategy_of(metric['name']).value])}"
+    return ""
+
+
+def _age(experiment: Experiment) -> str:
+    created = parse_time((experiment.metadata.model_extra or {}).get("creationTimestamp"))
+    return "" if created is None else span(max(0.0, time.time() - created))

@@ -1,0 +1,88 @@
+"""Tables and summaries on the terminal."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from katib_py.cli.progress import WORDS, metric_words, span
+from katib_py.core.experiment import Experiment
+from katib_py.core.objective import ObjectiveSpec, metric_text, objective_value
+from katib_py.core.status import ExperimentStatus
+from katib_py.core.tally import COMPETING, Tally
+from katib_py.core.trial import TrialRecord
+
+
+def best_trials(objective: ObjectiveSpec, trials: Iterable[TrialRecord], count: int) -> list[TrialRecord]:
+    """The best trials, best first; of equal ones the earlier first."""
+    ranked = [
+        (value if objective.maximize else -value, -order, trial)
+        for order, trial in enumerate(trials)
+        if trial.state in COMPETING and (value := objective_value(objective, trial.observation)) is not None
+    ]
+    return [trial for _, _, trial in heapq.nlargest(count, ranked, key=lambda item: item[:2])]
+
+
+def trials_table(objective: ObjectiveSpec, trials: list[TrialRecord]) -> Table:
+    """One row per trial: its metrics, its parameters, how long it ran."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("trial", no_wrap=True)
+    for metric in objective.metric_names:
+        table.add_column(metric, justify="right", style="green" if metric == objective.objective_metric_name else "")
+    names = list(dict.fromkeys(name for trial in trials for name, _ in trial.assignment.parameters))
+    for name in names:
+        table.add_column(name, justify="right", overflow="fold")
+    table.add_column("time", justify="right", style="dim")
+    for trial in trials:
+        parameters = dict(trial.assignment.parameters)
+        table.add_row(
+            trial.name,
+            *_metrics(objective, trial),
+            *(short(parameters.get(name, "")) for name in names),
+            _seconds(trial),
+        )
+    return table
+
+
+def short(text: str, width: int = 32) -> str:
+    """A parameter's value as a table shows it: numbers to six digits, long text cut."""
+    try:
+        number = float(text)
+    except ValueError:
+        return text if len(text) <= width else f"{text[: width - 1]}…"
+    return text if len(text) <= 8 else f"{number:.6g}"
+
+
+def summary(console: Console, experiment: Experiment, status: ExperimentStatus, tally: Tally) -> None:
+    """How the experiment ended, in a line or two."""
+    verdict, objective = status.verdict, experiment.spec.objective
+    assert objective is not None
+    if verdict is not None:
+        entry = status.find("Succeeded" if verdict.succeeded else "Failed")
+        style = "bold green" if verdict.succeeded else "bold red"
+        word = "Succeeded" if verdict.succeeded else "Failed"
+        message = entry.message if entry is not None else ""
+        console.print(f"[{style}]{word}[/] {verdict.reason}: {message}", highlight=False, soft_wrap=True)
+    counts = ", ".join(f"{count} {WORDS[state]}" for state, count in tally.counts.items() if count)
+    took = ""
+    if status.start is not None and status.completion is not None:
+        took = f" in {span(max(0.0, status.completion - status.start - status.uncounted))}"
+    console.print(f"{tally.finished} trials{took}: {counts or 'none'}", highlight=False)
+    if tally.incumbent is not None:
+        best = metric_words(objective, tally.incumbent.value)
+        console.print(f"Best {best}, trial {tally.incumbent.trial.name}", highlight=False, soft_wrap=True)
+
+
+def _metrics(objective: ObjectiveSpec, trial: TrialRecord) -> list[str]:
+    values = {metric.name: metric_text(metric, objective.strategy_of(metric.name)) for metric in trial.observation}
+    return [short(values.get(name, "")) for name in objective.metric_names]
+
+
+def _seconds(trial: TrialRecord) -> str:
+    if trial.started is None or trial.completed is None:
+        return ""
+    return f"{trial.completed - trial.started:.1f} s"

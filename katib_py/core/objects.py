@@ -1,0 +1,107 @@
+"""Trials and Suggestions as the objects of kubeflow.org/v1beta1 that users read, built from records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from katib_py.core.experiment import Experiment
+from katib_py.core.names import API_VERSION, LABEL_EXPERIMENT
+from katib_py.core.objective import Metric
+from katib_py.core.status import time_text, trial_conditions
+from katib_py.core.trial import Assignment, Rule, TrialRecord, trial_uid
+
+Json = dict[str, Any]
+
+
+def trial_object(experiment: Experiment, trial: TrialRecord, run_spec: Mapping[str, Any] | None = None) -> Json:
+    """The Trial with its status (api.md §4); `run_spec` is the rendered template, where the caller has it."""
+    dumped = experiment.spec.dump()
+    template = dumped.get("trialTemplate", {})
+    spec: Json = {
+        "objective": dumped.get("objective", {}),
+        "parameterAssignments": _pairs(trial.assignment.parameters),
+        "metricsCollector": dumped.get("metricsCollectorSpec", {}),
+    }
+    if trial.assignment.rules:
+        spec["earlyStoppingRules"] = [_rule(rule) for rule in trial.assignment.rules]
+    if run_spec is not None:
+        spec["runSpec"] = dict(run_spec)
+    copied = ("primaryPodLabels", "primaryContainerName", "successCondition", "failureCondition")
+    spec.update((key, template[key]) for key in copied if key in template)
+    if template.get("retain"):
+        spec["retainRun"] = True
+    labels = {**experiment.metadata.labels, LABEL_EXPERIMENT: experiment.name, **dict(trial.assignment.labels)}
+    uid = trial_uid(experiment.metadata.uid, trial.name)
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "Trial",
+        "metadata": {**_metadata(experiment, trial.name), "uid": uid, "labels": labels},
+        "spec": spec,
+        "status": trial_status(trial),
+    }
+
+
+def trial_status(trial: TrialRecord) -> Json:
+    """status of a Trial; completionTime is null until there is one, as Katib's clients expect."""
+    status: Json = {
+        "startTime": time_text(trial.started if trial.started is not None else trial.created),
+        "completionTime": time_text(trial.completed) if trial.completed is not None else None,
+        "conditions": trial_conditions(trial),
+    }
+    if trial.observation:
+        status["observation"] = observation_object(trial.observation)
+    return status
+
+
+def suggestion_object(experiment: Experiment, counts: Mapping[str, Any], assignments: Iterable[Assignment]) -> Json:
+    """The Suggestion; `counts` has requests, assigned, settings and failed of the suggestion record."""
+    dumped = experiment.spec.dump()
+    spec: Json = {"algorithm": dumped.get("algorithm", {}), "requests": counts["requests"]}
+    spec.update((key, dumped[key]) for key in ("earlyStopping", "resumePolicy") if key in dumped)
+    status: Json = {
+        "suggestionCount": counts["assigned"],
+        "suggestions": [
+            {"name": item.name, "parameterAssignments": _pairs(item.parameters), **_labels(item)}
+            for item in assignments
+        ],
+    }
+    if counts["settings"]:
+        status["algorithmSettings"] = _pairs(counts["settings"])
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "Suggestion",
+        "metadata": _metadata(experiment, experiment.name),
+        "spec": spec,
+        "status": {key: value for key, value in status.items() if value},
+    }
+
+
+def observation_object(observation: Iterable[Metric]) -> Json:
+    """An observation as the objects carry it."""
+    return {"metrics": [metric._asdict() for metric in observation]}
+
+
+def _metadata(experiment: Experiment, name: str) -> Json:
+    owner = {
+        "apiVersion": API_VERSION,
+        "kind": "Experiment",
+        "name": experiment.name,
+        "uid": experiment.metadata.uid,
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+    return {"name": name, "namespace": experiment.metadata.namespace, "ownerReferences": [owner]}
+
+
+def _pairs(pairs: Iterable[tuple[str, str]]) -> list[Json]:
+    return [{"name": name, "value": value} for name, value in pairs]
+
+
+def _labels(assignment: Assignment) -> Json:
+    return {"labels": dict(assignment.labels)} if assignment.labels else {}
+
+
+def _rule(rule: Rule) -> Json:
+    start = {"startStep": rule.start_step} if rule.start_step else {}
+    return {"name": rule.name, "value": rule.value, "comparison": rule.comparison, **start}
