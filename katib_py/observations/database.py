@@ -1,0 +1,121 @@
+"""The tables of the observation log, and engines that share a database file well."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Engine,
+    Index,
+    Insert,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    create_engine,
+    event,
+)
+from sqlalchemy.dialects import mysql, postgresql, sqlite
+from sqlalchemy.pool import ConnectionPoolEntry
+
+BUSY_SECONDS: Final = 30.0
+# MySQL compares text without regard to case unless told otherwise: Loss and loss are two metrics.
+_NAME = String(255).with_variant(mysql.VARCHAR(255, collation="utf8mb4_bin"), "mysql")
+_ID = BigInteger().with_variant(Integer, "sqlite")
+
+metadata: Final = MetaData()
+
+# `id` grows with every row and is never used twice: the cursor of whoever follows the log. `time` is microseconds since
+# the epoch, UTC. A measurement is known by its unique key, so that a repeated report is harmless.
+logs: Final = Table(
+    "observation_logs",
+    metadata,
+    Column("id", _ID, primary_key=True, autoincrement=True),
+    Column("trial_uid", String(64), nullable=False),
+    Column("attempt", String(64), nullable=False),
+    Column("metric_name", _NAME, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("namespace", String(63), nullable=False),
+    Column("trial_name", _NAME, nullable=False),
+    Column("time", BigInteger, nullable=False),
+    Column("value", Text, nullable=False),
+    UniqueConstraint("trial_uid", "attempt", "metric_name", "position", name="observation_key"),
+    Index("observation_trial", "trial_name"),
+    sqlite_autoincrement=True,
+)
+
+# The attempts of trials that report over the network: reports that name only the trial are placed by them.
+runs: Final = Table(
+    "observation_runs",
+    metadata,
+    Column("trial_uid", String(64), primary_key=True),
+    Column("attempt", String(64), primary_key=True),
+    Column("namespace", String(63), nullable=False),
+    Column("trial_name", _NAME, nullable=False),
+    Column("started", BigInteger, nullable=False),
+    Index("observation_run_name", "trial_name"),
+)
+
+# The attempts that have been told to stop, and why.
+stops: Final = Table(
+    "observation_stops",
+    metadata,
+    Column("trial_uid", String(64), primary_key=True),
+    Column("attempt", String(64), primary_key=True),
+    Column("reason", Text, nullable=False),
+)
+
+
+def connect(url: str) -> Engine:
+    """An engine for the database; an SQLite file is put into WAL mode, so that readers never wait for a writer.
+
+    Transactions begun through `writing(engine)` take SQLite's write lock at their start.
+    """
+    engine = create_engine(url)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def writing(engine: Engine) -> Engine:
+    """The same engine, for transactions that write.
+
+    An SQLite transaction that starts as a reader and then writes fails at once, without waiting, when somebody else has
+    written in between.
+    """
+    return engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
+
+
+def create_all(engine: Engine) -> None:
+    """Create the tables that are missing."""
+    with writing(engine).begin() as connection:
+        metadata.create_all(connection)
+
+
+def insert_new(connection: Connection, table: Table) -> Insert:
+    """An INSERT that passes over the rows whose key is there already."""
+    name = connection.dialect.name
+    if name == "sqlite":
+        return sqlite.insert(table).on_conflict_do_nothing()
+    if name == "postgresql":
+        return postgresql.insert(table).on_conflict_do_nothing()
+    return mysql.insert(table).prefix_with("IGNORE")
+
+
+def _prepare_sqlite(connection: Any, _: ConnectionPoolEntry) -> None:
+    connection.isolation_level = None  # the driver's own BEGIN would come too late; _begin_sqlite says it
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = NORMAL")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN"))
