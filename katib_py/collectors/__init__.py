@@ -1,1 +1,1 @@
-
+"""What a run prints, writes or serves, turned into measurements."""
