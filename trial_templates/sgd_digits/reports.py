@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TextIO
 
+from trial_templates.events import event_file
 from trial_templates.sgd_digits.network import Epoch
 
 # Tells one epoch; true: there is no use in going on.
@@ -71,26 +72,14 @@ def _opened(to: str) -> Iterator[TextIO]:
 
 @contextmanager
 def tensorboard(to: str) -> Iterator[Report]:
-    """Scalars in a TensorBoard event file in the folder `to`, on disk as soon as an epoch ends."""
-    from tensorboard.compat.proto.event_pb2 import Event
-    from tensorboard.compat.proto.summary_pb2 import Summary
-    from tensorboard.summary.writer.event_file_writer import EventFileWriter
+    """Scalars in a TensorBoard event file in the folder `to`."""
+    with event_file(to) as record:
 
-    writer = EventFileWriter(to)
+        def report(epoch: Epoch) -> bool:
+            record(epoch.number, {"loss": epoch.loss, "accuracy": epoch.accuracy})
+            return False
 
-    def report(epoch: Epoch) -> bool:
-        values = [
-            Summary.Value(tag="loss", simple_value=epoch.loss),
-            Summary.Value(tag="accuracy", simple_value=epoch.accuracy),
-        ]
-        writer.add_event(Event(wall_time=time.time(), step=epoch.number, summary=Summary(value=values)))
-        writer.flush()
-        return False
-
-    try:
         yield report
-    finally:
-        writer.close()
 
 
 @contextmanager
