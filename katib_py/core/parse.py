@@ -1,0 +1,204 @@
+"""A document to an Experiment: every mistake of type found at once, in the user's own words."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final, get_args
+
+from pydantic import ValidationError
+
+from katib_py.core.errors import InvalidInput, Problem, show
+from katib_py.core.experiment import Experiment, HttpGet, Metadata
+from katib_py.core.json_types import as_json
+from katib_py.core.models import Model
+from katib_py.core.names import API_VERSION
+
+# Fields of Kubernetes that katib-py keeps and does not look into.
+KEPT: Final[dict[type[Model], frozenset[str]]] = {
+    Metadata: frozenset(
+        {
+            "creationTimestamp",
+            "deletionGracePeriodSeconds",
+            "deletionTimestamp",
+            "finalizers",
+            "generateName",
+            "generation",
+            "managedFields",
+            "ownerReferences",
+            "resourceVersion",
+            "selfLink",
+        }
+    ),
+    HttpGet: frozenset({"httpHeaders"}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """An Experiment without the fields named in `problems`, and those problems; unknown fields are warnings."""
+
+    experiment: Experiment
+    problems: tuple[Problem, ...]
+
+    @property
+    def broken(self) -> frozenset[str]:
+        """The paths of the fields that could not be read."""
+        return frozenset(problem.path for problem in self.problems if problem.severity == "error")
+
+
+def parse_experiment(document: object, strict: bool = False) -> Parsed:
+    """The Experiment that the document describes, as far as it can be read; `strict` makes unknown fields errors.
+
+    Raises InvalidInput for a document that is no Experiment at all.
+    """
+    value, problems = as_json(document)
+    if not isinstance(value, dict):
+        raise InvalidInput(
+            [Problem("", f"is {_kind(value)}; an Experiment is a mapping with apiVersion, kind and spec")]
+        )
+    wrong = [*_wrong_type(value)]
+    if wrong:
+        raise InvalidInput(wrong)
+    unknown = list(_unknown(Experiment, value, ""))
+    while True:
+        try:
+            experiment = Experiment.model_validate(value)
+        except ValidationError as error:
+            problems.extend(_prune(value, error))
+        else:
+            severity = "error" if strict else "warning"
+            problems.extend(Problem(path, message, severity) for path, message in unknown)
+            return Parsed(experiment, tuple(problems))
+
+
+def nearest(word: str, known: Sequence[str]) -> str | None:
+    """The known name that the word was probably meant to be."""
+    by_lower = {name.lower(): name for name in known}
+    close = difflib.get_close_matches(word.lower().replace("_", ""), by_lower, 1, 0.7)
+    return by_lower[close[0]] if close else None
+
+
+def _wrong_type(value: dict[str, Any]) -> Iterator[Problem]:
+    for field, right in (("apiVersion", API_VERSION), ("kind", "Experiment")):
+        if value.get(field) != right:
+            found = f"is {show(value[field])}" if value.get(field) is not None else "is missing"
+            yield Problem(field, f"{found}; must be {right}")
+
+
+def _prune(value: dict[str, Any], error: ValidationError) -> list[Problem]:
+    """Take the offending values out, so that the rest can be read; a problem for each."""
+    details = error.errors(include_url=False)
+    found = {_path(steps): (steps, detail) for detail in reversed(details) if (steps := _steps(value, detail["loc"]))}
+    if not found:
+        raise InvalidInput([Problem("", str(detail["msg"])) for detail in details])
+    return [_take_out(value, steps, detail) for steps, detail in reversed(found.values())]
+
+
+def _take_out(value: Any, steps: Sequence[str | int], detail: Any) -> Problem:
+    *way, last = steps
+    for step in way:
+        value = value[step]
+    problem = Problem(_path(steps), _words(detail, value[last]))
+    if isinstance(value, dict):
+        del value[last]
+    else:
+        # The others keep their index; what the stand-in lacks is not reported again.
+        value[last] = {} if detail["type"].startswith(("model", "dict")) else ""
+    return problem
+
+
+def _steps(value: Any, location: tuple[str | int, ...]) -> list[str | int]:
+    """The part of pydantic's location that exists in the document: unions add steps of their own."""
+    steps: list[str | int] = []
+    for step in location:
+        in_list = isinstance(value, list) and isinstance(step, int) and step < len(value)
+        if not in_list and not (isinstance(value, dict) and step in value):
+            break
+        value = value[step]
+        steps.append(step)
+    return steps
+
+
+def _path(steps: Sequence[str | int]) -> str:
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps).removeprefix(".")
+
+
+def _words(detail: Any, found: Any) -> str:
+    shown = f"is {_kind(found)}"
+    kind = detail["type"]
+    if kind == "enum":
+        names = re.findall(r"'([^']*)'", detail["ctx"]["expected"])
+        meant = nearest(found, names) if isinstance(found, str) else None
+        return f"{shown}; must be one of {', '.join(names)}" + (f": did you mean {meant!r}?" if meant else "")
+    if kind.startswith("string"):
+        hint = f': write "{_yaml(found)}"' if isinstance(found, bool | int | float) else ""
+        return f"{shown}; must be text{hint}"
+    if kind.startswith("int"):
+        return f"{shown}; must be a whole number{_unquoted(found, int)}"
+    if kind in {"greater_than_equal", "less_than"}:
+        return f"{shown}; must be a whole number of at most 32 bits"
+    if kind.startswith("float"):
+        return f"{shown}; must be a number{_unquoted(found, float)}"
+    if kind.startswith("bool"):
+        return f"{shown}; must be true or false"
+    wanted = "a list" if kind.startswith(("tuple", "list")) else "a mapping"
+    return f"{shown}; must be {wanted}"
+
+
+def _unquoted(found: Any, kind: type[int] | type[float]) -> str:
+    """What to write where a number was put in quotes, or as a decimal fraction."""
+    try:
+        number = kind(found) if isinstance(found, str) else int(found)
+    except (ValueError, TypeError, OverflowError):
+        return ""
+    return f": write {number}"
+
+
+def _kind(found: Any) -> str:
+    match found:
+        case None:
+            return "null"
+        case bool() | int() | float():
+            return _yaml(found)
+        case dict():
+            return "a mapping"
+        case list():
+            return "a list"
+    return show(found)
+
+
+def _yaml(found: bool | float) -> str:
+    return str(found).lower() if isinstance(found, bool) else str(found)
+
+
+def _unknown(model: type[Model], value: Any, path: str) -> Iterator[tuple[str, str]]:
+    if not isinstance(value, dict):
+        return
+    fields = _fields(model)
+    for key, item in value.items():
+        where = f"{path}.{key}" if path else key
+        if key in fields:
+            inner = fields[key]
+            items = enumerate(item) if isinstance(item, list) else [(None, item)]
+            for index, part in items if inner else ():
+                assert inner is not None
+                yield from _unknown(inner, part, where if index is None else f"{where}[{index}]")
+        elif key not in KEPT.get(model, ()):
+            meant = nearest(key, list(fields))
+            yield where, "is not a known field" + (f"; did you mean {meant}?" if meant else "")
+
+
+@cache
+def _fields(model: type[Model]) -> dict[str, type[Model] | None]:
+    """The fields as the user writes them, each with the model of its value or of its items."""
+    return {info.alias or name: _model_in(info.annotation) for name, info in model.model_fields.items()}
+
+
+def _model_in(annotation: Any) -> type[Model] | None:
+    if isinstance(annotation, type) and issubclass(annotation, Model):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _model_in(part))), None)
