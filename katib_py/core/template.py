@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 from katib_py.core.documents import plain_scalar, read_with
 from katib_py.core.errors import InvalidInput, Problem, RenderError, show
 from katib_py.core.experiment import Experiment, TrialTemplate
+from katib_py.core.pods import mark as mark
 
 # A template's text by (namespace, name) of its ConfigMap, then by key.
 ConfigMaps = Mapping[tuple[str, str], Mapping[str, str]]
