@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
+from urllib.parse import quote
 
 from katib_py.collectors.collector import Heard, is_number
 from katib_py.core.objective import Measurement, ObjectiveSpec
@@ -62,8 +63,8 @@ def parse_page(page: str) -> Iterator[Sample]:
 class PrometheusCollector:
     """Scrapes one program while it runs: `follow` does it, `read` hands out what was found.
 
-    A metric is a series by its name, or by name and labels: `loss` or `loss{split="test"}`. A value is a measurement when
-    it differs from the one before, or carries another time. Its position is its time in microseconds.
+    A metric is a series by its name, or by name and labels: `loss` or `loss{split="test"}`. A value is a measurement
+    when it differs from the one before, or carries another time. Its position is the time of reading in microseconds.
     """
 
     def __init__(self, target: Target, objective: ObjectiveSpec) -> None:
@@ -92,7 +93,7 @@ class PrometheusCollector:
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
                 page = await _fetch(self._target)
-        except (OSError, TimeoutError, ValueError, EOFError) as error:
+        except (OSError, TimeoutError, ValueError, EOFError, asyncio.LimitOverrunError) as error:
             self._trouble = str(error) or type(error).__name__
             return
         self._answered = True
@@ -117,7 +118,7 @@ class PrometheusCollector:
     def read(self, now: datetime, final: bool = False) -> list[Measurement]:
         """What scraping found since."""
         if final and not self._answered:
-            self._heard.once("silent", f"{self._target} never answered: {self._trouble or 'it was not asked'}")
+            self._heard.once("silent", f"{self._target} gave no metrics: {self._trouble or 'it was not asked'}")
         found, self._found = self._found, []
         return found
 
@@ -162,13 +163,12 @@ def _time(milliseconds: int) -> datetime | None:
 
 
 async def _fetch(target: Target) -> str:
-    """The page at the target; raises OSError, ValueError for an answer that is no page, and TimeoutError's kin."""
+    """The page at the target; raises OSError, and ValueError and its like for an answer that is no page."""
     reader, writer = await asyncio.open_connection(target.host, target.port, ssl=_tls() if target.tls else None)
     try:
         # HTTP/1.0: the answer ends with the connection and is never chunked.
-        writer.write(
-            f"GET {target.path} HTTP/1.0\r\nHost: {target.host}:{target.port}\r\nAccept: text/plain\r\n\r\n".encode()
-        )
+        path = quote(target.path, safe="/?&=%:,;+~")
+        writer.write(f"GET {path} HTTP/1.0\r\nHost: {target.host}:{target.port}\r\nAccept: text/plain\r\n\r\n".encode())
         await writer.drain()
         head = await reader.readuntil(b"\r\n\r\n")
         status = head.split(b"\r\n", 1)[0].decode(errors="replace").split(" ", 2)
