@@ -165,13 +165,13 @@ class Search:
         if DELTA not in self._features:
             request.trials.extend(await self._whole_history())
             request.trials.extend(wanted.active)
-            return await self._call("GetSuggestions", request)
+            return await self._get(request)
         fresh = list(self._history.fresh)
         request.history.count, request.history.digest = self._history.count, self._history.digest
         request.trials.extend(fresh)
         request.trials.extend(wanted.active)
         try:
-            reply = await self._call("GetSuggestions", request)
+            reply = await self._get(request)
         except grpc.aio.AioRpcError as error:
             if error.code() is not grpc.StatusCode.FAILED_PRECONDITION:
                 raise
@@ -186,7 +186,7 @@ class Search:
         request.history.count, request.history.digest = 0, history.EMPTY
         request.trials.extend(known)
         request.trials.extend(wanted.active)
-        reply = await self._call("GetSuggestions", request)
+        reply = await self._get(request)
         later = self._history.count + len(self._history.fresh) - len(known)
         self._history = History(fresh=[*known, *self._history.fresh[len(self._history.fresh) - later :]])
         self._history.sent(known)
@@ -196,6 +196,10 @@ class Search:
         objective = self._experiment.spec.objective
         assert objective is not None
         return [trial_message(trial, objective) for trial in await self._finished()]
+
+    async def _get(self, request: api.GetSuggestionsRequest) -> api.GetSuggestionsReply:
+        reply: api.GetSuggestionsReply = await self._call("GetSuggestions", request)
+        return reply
 
     async def _call(self, method: str, request: Any) -> Any:
         channel = await self._suggesters.channel(self._experiment)

@@ -62,7 +62,7 @@ class Experiment(_message.Message):
     name: str
     spec: ExperimentSpec
     uid: str
-    def __init__(self, name: _Optional[str] = ..., spec: _Optional[_Union[ExperimentSpec, _Mapping]] = ..., uid: _Optional[str] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., spec: _Optional[_Union[ExperimentSpec, _Mapping[str, object]]] = ..., uid: _Optional[str] = ...) -> None: ...
 
 class ExperimentSpec(_message.Message):
     __slots__ = ("parameter_specs", "objective", "algorithm", "early_stopping", "parallel_trial_count", "max_trial_count", "nas_config")
@@ -70,7 +70,7 @@ class ExperimentSpec(_message.Message):
         __slots__ = ("parameters",)
         PARAMETERS_FIELD_NUMBER: _ClassVar[int]
         parameters: _containers.RepeatedCompositeFieldContainer[ParameterSpec]
-        def __init__(self, parameters: _Optional[_Iterable[_Union[ParameterSpec, _Mapping]]] = ...) -> None: ...
+        def __init__(self, parameters: _Optional[_Iterable[_Union[ParameterSpec, _Mapping[str, object]]]] = ...) -> None: ...
     PARAMETER_SPECS_FIELD_NUMBER: _ClassVar[int]
     OBJECTIVE_FIELD_NUMBER: _ClassVar[int]
     ALGORITHM_FIELD_NUMBER: _ClassVar[int]
@@ -85,7 +85,7 @@ class ExperimentSpec(_message.Message):
     parallel_trial_count: int
     max_trial_count: int
     nas_config: NasConfig
-    def __init__(self, parameter_specs: _Optional[_Union[ExperimentSpec.ParameterSpecs, _Mapping]] = ..., objective: _Optional[_Union[ObjectiveSpec, _Mapping]] = ..., algorithm: _Optional[_Union[AlgorithmSpec, _Mapping]] = ..., early_stopping: _Optional[_Union[EarlyStoppingSpec, _Mapping]] = ..., parallel_trial_count: _Optional[int] = ..., max_trial_count: _Optional[int] = ..., nas_config: _Optional[_Union[NasConfig, _Mapping]] = ...) -> None: ...
+    def __init__(self, parameter_specs: _Optional[_Union[ExperimentSpec.ParameterSpecs, _Mapping[str, object]]] = ..., objective: _Optional[_Union[ObjectiveSpec, _Mapping[str, object]]] = ..., algorithm: _Optional[_Union[AlgorithmSpec, _Mapping[str, object]]] = ..., early_stopping: _Optional[_Union[EarlyStoppingSpec, _Mapping[str, object]]] = ..., parallel_trial_count: _Optional[int] = ..., max_trial_count: _Optional[int] = ..., nas_config: _Optional[_Union[NasConfig, _Mapping[str, object]]] = ...) -> None: ...
 
 class ParameterSpec(_message.Message):
     __slots__ = ("name", "parameter_type", "feasible_space")
@@ -95,7 +95,7 @@ class ParameterSpec(_message.Message):
     name: str
     parameter_type: ParameterType
     feasible_space: FeasibleSpace
-    def __init__(self, name: _Optional[str] = ..., parameter_type: _Optional[_Union[ParameterType, str]] = ..., feasible_space: _Optional[_Union[FeasibleSpace, _Mapping]] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., parameter_type: _Optional[_Union[ParameterType, str]] = ..., feasible_space: _Optional[_Union[FeasibleSpace, _Mapping[str, object]]] = ...) -> None: ...
 
 class FeasibleSpace(_message.Message):
     __slots__ = ("max", "min", "list", "step", "distribution")
@@ -129,7 +129,7 @@ class AlgorithmSpec(_message.Message):
     ALGORITHM_SETTINGS_FIELD_NUMBER: _ClassVar[int]
     algorithm_name: str
     algorithm_settings: _containers.RepeatedCompositeFieldContainer[AlgorithmSetting]
-    def __init__(self, algorithm_name: _Optional[str] = ..., algorithm_settings: _Optional[_Iterable[_Union[AlgorithmSetting, _Mapping]]] = ...) -> None: ...
+    def __init__(self, algorithm_name: _Optional[str] = ..., algorithm_settings: _Optional[_Iterable[_Union[AlgorithmSetting, _Mapping[str, object]]]] = ...) -> None: ...
 
 class AlgorithmSetting(_message.Message):
     __slots__ = ("name", "value")
@@ -145,7 +145,7 @@ class EarlyStoppingSpec(_message.Message):
     ALGORITHM_SETTINGS_FIELD_NUMBER: _ClassVar[int]
     algorithm_name: str
     algorithm_settings: _containers.RepeatedCompositeFieldContainer[EarlyStoppingSetting]
-    def __init__(self, algorithm_name: _Optional[str] = ..., algorithm_settings: _Optional[_Iterable[_Union[EarlyStoppingSetting, _Mapping]]] = ...) -> None: ...
+    def __init__(self, algorithm_name: _Optional[str] = ..., algorithm_settings: _Optional[_Iterable[_Union[EarlyStoppingSetting, _Mapping[str, object]]]] = ...) -> None: ...
 
 class EarlyStoppingSetting(_message.Message):
     __slots__ = ("name", "value")
@@ -161,12 +161,12 @@ class NasConfig(_message.Message):
         __slots__ = ("operation",)
         OPERATION_FIELD_NUMBER: _ClassVar[int]
         operation: _containers.RepeatedCompositeFieldContainer[Operation]
-        def __init__(self, operation: _Optional[_Iterable[_Union[Operation, _Mapping]]] = ...) -> None: ...
+        def __init__(self, operation: _Optional[_Iterable[_Union[Operation, _Mapping[str, object]]]] = ...) -> None: ...
     GRAPH_CONFIG_FIELD_NUMBER: _ClassVar[int]
     OPERATIONS_FIELD_NUMBER: _ClassVar[int]
     graph_config: GraphConfig
     operations: NasConfig.Operations
-    def __init__(self, graph_config: _Optional[_Union[GraphConfig, _Mapping]] = ..., operations: _Optional[_Union[NasConfig.Operations, _Mapping]] = ...) -> None: ...
+    def __init__(self, graph_config: _Optional[_Union[GraphConfig, _Mapping[str, object]]] = ..., operations: _Optional[_Union[NasConfig.Operations, _Mapping[str, object]]] = ...) -> None: ...
 
 class GraphConfig(_message.Message):
     __slots__ = ("num_layers", "input_sizes", "output_sizes")
@@ -184,12 +184,12 @@ class Operation(_message.Message):
         __slots__ = ("parameters",)
         PARAMETERS_FIELD_NUMBER: _ClassVar[int]
         parameters: _containers.RepeatedCompositeFieldContainer[ParameterSpec]
-        def __init__(self, parameters: _Optional[_Iterable[_Union[ParameterSpec, _Mapping]]] = ...) -> None: ...
+        def __init__(self, parameters: _Optional[_Iterable[_Union[ParameterSpec, _Mapping[str, object]]]] = ...) -> None: ...
     OPERATION_TYPE_FIELD_NUMBER: _ClassVar[int]
     PARAMETER_SPECS_FIELD_NUMBER: _ClassVar[int]
     operation_type: str
     parameter_specs: Operation.ParameterSpecs
-    def __init__(self, operation_type: _Optional[str] = ..., parameter_specs: _Optional[_Union[Operation.ParameterSpecs, _Mapping]] = ...) -> None: ...
+    def __init__(self, operation_type: _Optional[str] = ..., parameter_specs: _Optional[_Union[Operation.ParameterSpecs, _Mapping[str, object]]] = ...) -> None: ...
 
 class Trial(_message.Message):
     __slots__ = ("name", "spec", "status")
@@ -199,7 +199,7 @@ class Trial(_message.Message):
     name: str
     spec: TrialSpec
     status: TrialStatus
-    def __init__(self, name: _Optional[str] = ..., spec: _Optional[_Union[TrialSpec, _Mapping]] = ..., status: _Optional[_Union[TrialStatus, _Mapping]] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., spec: _Optional[_Union[TrialSpec, _Mapping[str, object]]] = ..., status: _Optional[_Union[TrialStatus, _Mapping[str, object]]] = ...) -> None: ...
 
 class TrialSpec(_message.Message):
     __slots__ = ("objective", "parameter_assignments", "labels")
@@ -207,7 +207,7 @@ class TrialSpec(_message.Message):
         __slots__ = ("assignments",)
         ASSIGNMENTS_FIELD_NUMBER: _ClassVar[int]
         assignments: _containers.RepeatedCompositeFieldContainer[ParameterAssignment]
-        def __init__(self, assignments: _Optional[_Iterable[_Union[ParameterAssignment, _Mapping]]] = ...) -> None: ...
+        def __init__(self, assignments: _Optional[_Iterable[_Union[ParameterAssignment, _Mapping[str, object]]]] = ...) -> None: ...
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -221,7 +221,7 @@ class TrialSpec(_message.Message):
     objective: ObjectiveSpec
     parameter_assignments: TrialSpec.ParameterAssignments
     labels: _containers.ScalarMap[str, str]
-    def __init__(self, objective: _Optional[_Union[ObjectiveSpec, _Mapping]] = ..., parameter_assignments: _Optional[_Union[TrialSpec.ParameterAssignments, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    def __init__(self, objective: _Optional[_Union[ObjectiveSpec, _Mapping[str, object]]] = ..., parameter_assignments: _Optional[_Union[TrialSpec.ParameterAssignments, _Mapping[str, object]]] = ..., labels: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class ParameterAssignment(_message.Message):
     __slots__ = ("name", "value")
@@ -259,13 +259,13 @@ class TrialStatus(_message.Message):
     completion_time: str
     condition: TrialStatus.TrialConditionType
     observation: Observation
-    def __init__(self, start_time: _Optional[str] = ..., completion_time: _Optional[str] = ..., condition: _Optional[_Union[TrialStatus.TrialConditionType, str]] = ..., observation: _Optional[_Union[Observation, _Mapping]] = ...) -> None: ...
+    def __init__(self, start_time: _Optional[str] = ..., completion_time: _Optional[str] = ..., condition: _Optional[_Union[TrialStatus.TrialConditionType, str]] = ..., observation: _Optional[_Union[Observation, _Mapping[str, object]]] = ...) -> None: ...
 
 class Observation(_message.Message):
     __slots__ = ("metrics",)
     METRICS_FIELD_NUMBER: _ClassVar[int]
     metrics: _containers.RepeatedCompositeFieldContainer[Metric]
-    def __init__(self, metrics: _Optional[_Iterable[_Union[Metric, _Mapping]]] = ...) -> None: ...
+    def __init__(self, metrics: _Optional[_Iterable[_Union[Metric, _Mapping[str, object]]]] = ...) -> None: ...
 
 class Metric(_message.Message):
     __slots__ = ("name", "value")
@@ -283,7 +283,7 @@ class ReportObservationLogRequest(_message.Message):
     trial_name: str
     observation_log: ObservationLog
     run: Run
-    def __init__(self, trial_name: _Optional[str] = ..., observation_log: _Optional[_Union[ObservationLog, _Mapping]] = ..., run: _Optional[_Union[Run, _Mapping]] = ...) -> None: ...
+    def __init__(self, trial_name: _Optional[str] = ..., observation_log: _Optional[_Union[ObservationLog, _Mapping[str, object]]] = ..., run: _Optional[_Union[Run, _Mapping[str, object]]] = ...) -> None: ...
 
 class Run(_message.Message):
     __slots__ = ("namespace", "trial_uid", "attempt")
@@ -307,7 +307,7 @@ class ObservationLog(_message.Message):
     __slots__ = ("metric_logs",)
     METRIC_LOGS_FIELD_NUMBER: _ClassVar[int]
     metric_logs: _containers.RepeatedCompositeFieldContainer[MetricLog]
-    def __init__(self, metric_logs: _Optional[_Iterable[_Union[MetricLog, _Mapping]]] = ...) -> None: ...
+    def __init__(self, metric_logs: _Optional[_Iterable[_Union[MetricLog, _Mapping[str, object]]]] = ...) -> None: ...
 
 class MetricLog(_message.Message):
     __slots__ = ("time_stamp", "metric", "position")
@@ -317,7 +317,7 @@ class MetricLog(_message.Message):
     time_stamp: str
     metric: Metric
     position: int
-    def __init__(self, time_stamp: _Optional[str] = ..., metric: _Optional[_Union[Metric, _Mapping]] = ..., position: _Optional[int] = ...) -> None: ...
+    def __init__(self, time_stamp: _Optional[str] = ..., metric: _Optional[_Union[Metric, _Mapping[str, object]]] = ..., position: _Optional[int] = ...) -> None: ...
 
 class GetObservationLogRequest(_message.Message):
     __slots__ = ("trial_name", "metric_name", "start_time", "end_time", "namespace")
@@ -337,7 +337,7 @@ class GetObservationLogReply(_message.Message):
     __slots__ = ("observation_log",)
     OBSERVATION_LOG_FIELD_NUMBER: _ClassVar[int]
     observation_log: ObservationLog
-    def __init__(self, observation_log: _Optional[_Union[ObservationLog, _Mapping]] = ...) -> None: ...
+    def __init__(self, observation_log: _Optional[_Union[ObservationLog, _Mapping[str, object]]] = ...) -> None: ...
 
 class DeleteObservationLogRequest(_message.Message):
     __slots__ = ("trial_name", "namespace")
@@ -363,7 +363,7 @@ class GetSuggestionsRequest(_message.Message):
     current_request_number: int
     total_request_number: int
     history: HistoryPrefix
-    def __init__(self, experiment: _Optional[_Union[Experiment, _Mapping]] = ..., trials: _Optional[_Iterable[_Union[Trial, _Mapping]]] = ..., current_request_number: _Optional[int] = ..., total_request_number: _Optional[int] = ..., history: _Optional[_Union[HistoryPrefix, _Mapping]] = ...) -> None: ...
+    def __init__(self, experiment: _Optional[_Union[Experiment, _Mapping[str, object]]] = ..., trials: _Optional[_Iterable[_Union[Trial, _Mapping[str, object]]]] = ..., current_request_number: _Optional[int] = ..., total_request_number: _Optional[int] = ..., history: _Optional[_Union[HistoryPrefix, _Mapping[str, object]]] = ...) -> None: ...
 
 class HistoryPrefix(_message.Message):
     __slots__ = ("count", "digest")
@@ -390,20 +390,20 @@ class GetSuggestionsReply(_message.Message):
         assignments: _containers.RepeatedCompositeFieldContainer[ParameterAssignment]
         trial_name: str
         labels: _containers.ScalarMap[str, str]
-        def __init__(self, assignments: _Optional[_Iterable[_Union[ParameterAssignment, _Mapping]]] = ..., trial_name: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ...) -> None: ...
+        def __init__(self, assignments: _Optional[_Iterable[_Union[ParameterAssignment, _Mapping[str, object]]]] = ..., trial_name: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ...) -> None: ...
     PARAMETER_ASSIGNMENTS_FIELD_NUMBER: _ClassVar[int]
     ALGORITHM_FIELD_NUMBER: _ClassVar[int]
     EARLY_STOPPING_RULES_FIELD_NUMBER: _ClassVar[int]
     parameter_assignments: _containers.RepeatedCompositeFieldContainer[GetSuggestionsReply.ParameterAssignments]
     algorithm: AlgorithmSpec
     early_stopping_rules: _containers.RepeatedCompositeFieldContainer[EarlyStoppingRule]
-    def __init__(self, parameter_assignments: _Optional[_Iterable[_Union[GetSuggestionsReply.ParameterAssignments, _Mapping]]] = ..., algorithm: _Optional[_Union[AlgorithmSpec, _Mapping]] = ..., early_stopping_rules: _Optional[_Iterable[_Union[EarlyStoppingRule, _Mapping]]] = ...) -> None: ...
+    def __init__(self, parameter_assignments: _Optional[_Iterable[_Union[GetSuggestionsReply.ParameterAssignments, _Mapping[str, object]]]] = ..., algorithm: _Optional[_Union[AlgorithmSpec, _Mapping[str, object]]] = ..., early_stopping_rules: _Optional[_Iterable[_Union[EarlyStoppingRule, _Mapping[str, object]]]] = ...) -> None: ...
 
 class ValidateAlgorithmSettingsRequest(_message.Message):
     __slots__ = ("experiment",)
     EXPERIMENT_FIELD_NUMBER: _ClassVar[int]
     experiment: Experiment
-    def __init__(self, experiment: _Optional[_Union[Experiment, _Mapping]] = ...) -> None: ...
+    def __init__(self, experiment: _Optional[_Union[Experiment, _Mapping[str, object]]] = ...) -> None: ...
 
 class ValidateAlgorithmSettingsReply(_message.Message):
     __slots__ = ("features",)
@@ -419,13 +419,13 @@ class GetEarlyStoppingRulesRequest(_message.Message):
     experiment: Experiment
     trials: _containers.RepeatedCompositeFieldContainer[Trial]
     db_manager_address: str
-    def __init__(self, experiment: _Optional[_Union[Experiment, _Mapping]] = ..., trials: _Optional[_Iterable[_Union[Trial, _Mapping]]] = ..., db_manager_address: _Optional[str] = ...) -> None: ...
+    def __init__(self, experiment: _Optional[_Union[Experiment, _Mapping[str, object]]] = ..., trials: _Optional[_Iterable[_Union[Trial, _Mapping[str, object]]]] = ..., db_manager_address: _Optional[str] = ...) -> None: ...
 
 class GetEarlyStoppingRulesReply(_message.Message):
     __slots__ = ("early_stopping_rules",)
     EARLY_STOPPING_RULES_FIELD_NUMBER: _ClassVar[int]
     early_stopping_rules: _containers.RepeatedCompositeFieldContainer[EarlyStoppingRule]
-    def __init__(self, early_stopping_rules: _Optional[_Iterable[_Union[EarlyStoppingRule, _Mapping]]] = ...) -> None: ...
+    def __init__(self, early_stopping_rules: _Optional[_Iterable[_Union[EarlyStoppingRule, _Mapping[str, object]]]] = ...) -> None: ...
 
 class EarlyStoppingRule(_message.Message):
     __slots__ = ("name", "value", "comparison", "start_step")
@@ -443,7 +443,7 @@ class ValidateEarlyStoppingSettingsRequest(_message.Message):
     __slots__ = ("early_stopping",)
     EARLY_STOPPING_FIELD_NUMBER: _ClassVar[int]
     early_stopping: EarlyStoppingSpec
-    def __init__(self, early_stopping: _Optional[_Union[EarlyStoppingSpec, _Mapping]] = ...) -> None: ...
+    def __init__(self, early_stopping: _Optional[_Union[EarlyStoppingSpec, _Mapping[str, object]]] = ...) -> None: ...
 
 class ValidateEarlyStoppingSettingsReply(_message.Message):
     __slots__ = ()
