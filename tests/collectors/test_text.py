@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from __future__ import annotations
-
 import itertools
 from datetime import UTC, datetime
 
