@@ -6,17 +6,15 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, MetaData, create_engine, event, exc, make_url
+from sqlalchemy import Connection, Engine, event, exc, make_url
 
-from katib_py.backends.local.tables import METADATA
+from katib_py.backends.local.tables import INSERTS, METADATA
 from katib_py.core.errors import Conflict, InvalidInput, Problem, StoreUnavailable
+from katib_py.observations import database as observations
 
 T = TypeVar("T")
-
-BUSY_SECONDS: Final = 30.0  # another process may be writing; SQLite has one writer at a time
-READ_ONLY: Final = "katib_read_only"
 
 
 class Database:
@@ -28,10 +26,10 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._engine = _engine(url)
-        self._reading = self._engine.execution_options(**{READ_ONLY: True})
+        self.engine = _engine(url)
+        self._writing = observations.writing(self.engine)
         self._thread = ThreadPoolExecutor(1, "katib-database")
-        self._tables: set[int] = set()
+        self._ready = False
 
     async def run(self, work: Callable[[Connection], T]) -> T:
         """Do `work` in a transaction that may write; raises Conflict, StoreUnavailable and what `work` raises."""
@@ -49,30 +47,20 @@ class Database:
         """`look` for callers without a loop."""
         return self._thread.submit(self._read, work).result()
 
-    def ensure(self, metadata: MetaData) -> None:
-        """Create what is missing of these tables too; raises StoreUnavailable."""
-        if id(metadata) not in self._tables:
-            self.run_now(metadata.create_all)
-            self._tables.add(id(metadata))
-
     def close(self) -> None:
         """Let go of the connection; what was started before is finished."""
-        self._thread.submit(self._engine.dispose).result()
+        self._thread.submit(self.engine.dispose).result()
         self._thread.shutdown()
 
     def _write(self, work: Callable[[Connection], T]) -> T:
-        return self._guarded(self._engine, work)
+        return self._guarded(self._writing, work)
 
     def _read(self, work: Callable[[Connection], T]) -> T:
-        return self._guarded(self._reading, work)
+        return self._guarded(self.engine, work)
 
     def _guarded(self, engine: Engine, work: Callable[[Connection], T]) -> T:
         try:
-            if not self._tables:
-                _create_folder(self._engine)
-                with self._engine.begin() as connection:
-                    METADATA.create_all(connection)
-                self._tables.add(id(METADATA))
+            self._prepare()
             with engine.begin() as connection:
                 return work(connection)
         except exc.IntegrityError as error:
@@ -82,35 +70,33 @@ class Database:
         except OSError as error:
             raise StoreUnavailable(f"the database {_shown(self.url)} cannot be opened: {error}") from error
 
+    def _prepare(self) -> None:
+        """Create the tables that are missing, once."""
+        if self._ready:
+            return
+        _create_folder(self.engine)
+        with self._writing.begin() as connection:
+            METADATA.create_all(connection)
+            observations.metadata.create_all(connection)
+        self._ready = True
+
 
 def _engine(url: str) -> Engine:
     try:
-        parsed = make_url(url)
-        if parsed.get_backend_name() != "sqlite":
-            return create_engine(parsed, pool_size=1, max_overflow=0)
-        options = {"timeout": BUSY_SECONDS, "isolation_level": None, "check_same_thread": False}
-        engine = create_engine(parsed, connect_args=options)
+        engine = observations.connect(url)
     except (exc.ArgumentError, ImportError) as error:
         raise InvalidInput([Problem("--db", f"is {_shown(url)}: {error}; such as sqlite:///katib.db")]) from error
-    event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
+    if engine.dialect.name not in INSERTS:
+        known = " or ".join(INSERTS)
+        raise InvalidInput([Problem("--db", f"is a {engine.dialect.name} database; a local engine keeps {known}")])
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _enforce_owners)
     return engine
 
 
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    # With a write-ahead log, NORMAL may lose the last commits in a power cut but never breaks the file, and a commit
-    # waits for no disk. A killed process loses nothing.
-    cursor.execute("PRAGMA synchronous=NORMAL")
-    cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.close()
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    # Taking the write lock at once lets a writer wait its turn; upgraded later it would fail with "database is locked".
-    read_only = connection.get_execution_options().get(READ_ONLY, False)
-    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+def _enforce_owners(connection: Any, _record: Any) -> None:
+    # SQLite deletes an experiment's rows with it only where it is told to.
+    connection.execute("PRAGMA foreign_keys=ON").close()
 
 
 def _create_folder(engine: Engine) -> None:

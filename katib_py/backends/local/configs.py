@@ -1,0 +1,54 @@
+"""The ConfigMaps and Secrets that stand beside the Experiment in its file."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from katib_py.core.errors import InvalidInput, Problem, show
+
+CONFIG_MAP: Final = "ConfigMap"
+SECRET: Final = "Secret"
+
+
+@dataclass(frozen=True, slots=True)
+class Configs:
+    """Contents by kind and name, each a mapping of key to bytes."""
+
+    contents: Mapping[tuple[str, str], Mapping[str, bytes]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, documents: Iterable[Mapping[str, Any]]) -> Configs:
+        """The contents of these documents; raises InvalidInput for a value that is no text or no base64."""
+        contents = {}
+        problems: list[Problem] = []
+        for document in documents:
+            kind, name = str(document.get("kind")), str((document.get("metadata") or {}).get("name", ""))
+            contents[kind, name] = _content(document, f"{kind} {name}", problems)
+        if problems:
+            raise InvalidInput(problems)
+        return cls(contents)
+
+    def get(self, kind: str, name: str) -> Mapping[str, bytes] | None:
+        """The contents of one of them; None where it was not given."""
+        return self.contents.get((kind, name))
+
+
+def _content(document: Mapping[str, Any], where: str, problems: list[Problem]) -> dict[str, bytes]:
+    # In both kinds one field holds plain text and the other base64, with the names the other way round.
+    plain, encoded = ("stringData", "data") if document.get("kind") == SECRET else ("data", "binaryData")
+    content: dict[str, bytes] = {}
+    for key, value in (document.get(encoded) or {}).items():
+        try:
+            content[key] = base64.b64decode(value, validate=True)
+        except (binascii.Error, ValueError, TypeError):
+            problems.append(Problem(f"{where}: {encoded}.{key}", f"is {show(value)}; must be base64"))
+    for key, value in (document.get(plain) or {}).items():
+        if isinstance(value, str):
+            content[key] = value.encode()
+        else:
+            problems.append(Problem(f"{where}: {plain}.{key}", f"is {show(value)}; must be text"))
+    return content

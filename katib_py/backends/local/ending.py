@@ -1,0 +1,51 @@
+"""Ending a run and everything that it started."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Collection
+from typing import Final
+
+from katib_py.backends.local import scan
+from katib_py.backends.local.folder import RunFolder
+from katib_py.backends.local.process import RunProcess
+
+LOOK_SECONDS: Final = 0.02
+GIVE_UP_SECONDS: Final = 10.0  # a process that survives SIGKILL for so long hangs in the kernel
+
+
+async def end(process: RunProcess, folder: RunFolder, grace: float, reason: str) -> None:
+    """Ask the run to end, force it after `grace` seconds, and return when nothing of it is left.
+
+    A run that ends by itself before it is asked keeps its own verdict: no marker is left in its folder then.
+    """
+    if not process.alive or folder.exit_status() is not None:
+        return
+    below = await asyncio.to_thread(scan.descendants, process.pid)
+    folder.tell_to_stop(reason)
+    process.signal(signal.SIGTERM)
+    scan.send(below, signal.SIGTERM)
+    await _gone(process, grace)
+    scan.send(below, signal.SIGKILL)
+    process.signal(signal.SIGKILL)
+    await sweep(folder.path)
+    await _gone(process, GIVE_UP_SECONDS)
+
+
+async def sweep(folder: str, but: Collection[str] = ()) -> None:
+    """Kill what bears the mark of the run, or of the runs below this folder, except those of `but`."""
+    deadline = time.monotonic() + GIVE_UP_SECONDS
+    while time.monotonic() < deadline:
+        left = await asyncio.to_thread(scan.marked, folder, but)
+        if not left:
+            return
+        scan.send(left, signal.SIGKILL)
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _gone(process: RunProcess, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while process.alive and time.monotonic() < deadline:
+        await asyncio.sleep(LOOK_SECONDS)

@@ -1,0 +1,146 @@
+"""The folder of one attempt: what tells how its run is, for whoever looks, whenever."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+TAIL_BYTES: Final = 4096
+TAIL_LINES: Final = 5
+VOID: Final = "void"  # the content of a claim whose run will never start
+
+
+class Claim(NamedTuple):
+    """The newest claim on a folder: by start number `number`, at `when`; the pid is None while it is being written.
+
+    `void`: the start was given up before it came.
+    """
+
+    number: int
+    pid: int | None
+    when: float
+    void: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """`$KATIB_HOME/runs/NAMESPACE/EXPERIMENT/TRIAL/ATTEMPT`.
+
+    `pid-N` is written by start number N before it runs anything and exists once (O_EXCL); `output` is what the program
+    wrote; `exit` its status; `stop` the reason why it was told to end.
+    """
+
+    path: str
+
+    @property
+    def output(self) -> str:
+        """The file of standard output and standard error."""
+        return f"{self.path}/output"
+
+    @property
+    def metrics(self) -> str:
+        """The folder that stands for the collector's path."""
+        return f"{self.path}/metrics"
+
+    def create(self) -> bool:
+        """Make the folder; False where it is there already."""
+        trial = os.path.dirname(self.path)
+        try:
+            if not os.path.isdir(trial):
+                _make(trial)
+            os.mkdir(self.path)
+        except FileExistsError:
+            return False
+        return True
+
+    def exists(self) -> bool:
+        """Whether the attempt was begun."""
+        return os.path.isdir(self.path)
+
+    def claim_path(self, number: int) -> str:
+        """The file that start number `number` must create before it runs anything."""
+        return f"{self.path}/pid-{number}"
+
+    def claim_void(self, number: int) -> bool:
+        """Take the claim so that a start which comes late runs nothing; False where it came in time."""
+        try:
+            descriptor = os.open(self.claim_path(number), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+        except FileExistsError:
+            return False
+        with os.fdopen(descriptor, "w") as file:
+            file.write(f"{VOID}\n")
+        return True
+
+    def newest_claim(self) -> Claim | None:
+        """The newest claim; None where nobody has claimed the folder yet."""
+        number = 0
+        while os.path.exists(self.claim_path(number + 1)):
+            number += 1
+        if number == 0:
+            return None
+        text = _read(self.claim_path(number))
+        text = text.strip() if text.endswith("\n") else ""
+        when = os.stat(self.claim_path(number)).st_mtime
+        return Claim(number, int(text) if text.isdecimal() else None, when, text == VOID)
+
+    def exit_status(self) -> int | None:
+        """The program's exit status; None while there is none.
+
+        The shell writes status and newline in one call to a file that nobody else writes: a reader sees nothing or all
+        of it. The newline tells the two apart, so no rename (an external command in sh) is needed.
+        """
+        text = _read(f"{self.path}/exit")
+        return int(text) if text.endswith("\n") else None
+
+    def tell_to_stop(self, reason: str) -> None:
+        """Leave the reason for whoever finds the run after us; the first one stays."""
+        try:
+            with open(f"{self.path}/stop", "x", encoding="utf-8") as file:
+                file.write(reason)
+        except FileExistsError:
+            return
+
+    def stop_reason(self) -> str | None:
+        """Why the run was told to end; None where it was not, or where it had ended by itself before."""
+        try:
+            told = os.stat(f"{self.path}/stop").st_mtime_ns
+        except FileNotFoundError:
+            return None
+        try:
+            if os.stat(f"{self.path}/exit").st_mtime_ns < told:
+                return None
+        except FileNotFoundError:
+            pass
+        return _read(f"{self.path}/stop")
+
+    def tail(self) -> str:
+        """The last lines of the output."""
+        try:
+            with open(self.output, "rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(0, size - TAIL_BYTES))
+                text = file.read().decode(errors="replace")
+        except FileNotFoundError:
+            return ""
+        return "\n".join(text.rstrip().splitlines()[-TAIL_LINES:])
+
+
+def run_folder(runs: str, owner: tuple[str, str], trial: str, attempt: int) -> RunFolder:
+    """The folder of an attempt; `owner` is the experiment's namespace and name."""
+    return RunFolder(f"{runs}/{owner[0]}/{owner[1]}/{trial}/{attempt}")
+
+
+def _make(trial: str) -> None:
+    try:
+        os.mkdir(trial)
+    except FileNotFoundError:
+        os.makedirs(trial, exist_ok=True)
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""

@@ -1,0 +1,43 @@
+"""Finding what a run started, also what left its group."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Final
+
+import psutil
+
+ENV_RUN: Final = "KATIB_RUN"  # the run's folder, in the environment of everything that the run starts
+
+
+def descendants(pid: int) -> list[psutil.Process]:
+    """Every process below this one, at the moment of asking."""
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.Error:
+        return []
+
+
+def marked(folder: str, but: Collection[str] = ()) -> list[psutil.Process]:
+    """Every process whose environment says that it belongs to the run of this folder, or to one below it.
+
+    `but`: the folders of runs to pass over.
+    """
+    found = []
+    for process in psutil.process_iter():
+        try:
+            run = process.environ().get(ENV_RUN, "")
+        except (psutil.Error, OSError):
+            continue
+        if (run == folder or run.startswith(f"{folder}/")) and run not in but:
+            found.append(process)
+    return found
+
+
+def send(processes: Iterable[psutil.Process], number: int) -> None:
+    """Signal those that are still there; psutil refuses a number that was given to another process since."""
+    for process in processes:
+        try:
+            process.send_signal(number)
+        except psutil.Error:
+            continue

@@ -1,0 +1,117 @@
+"""The machine's CPUs, GPUs and fixed ports, shared by every engine through one table."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import psutil
+from sqlalchemy import Connection, delete, insert, select
+
+from katib_py.backends.local.resources import Demand, Machine
+from katib_py.backends.local.tables import SLOTS
+
+CPU: Final = "cpu"
+GPU: Final = "gpu"
+PORT: Final = "port"
+
+
+class Holder(NamedTuple):
+    """A process, known by its start time too: numbers are used again."""
+
+    host: str
+    pid: int
+    started: float
+
+    @classmethod
+    def current(cls) -> Holder:
+        """This process."""
+        return cls(socket.gethostname(), os.getpid(), psutil.Process().create_time())
+
+    def alive(self) -> bool:
+        """Whether the process is there; of another machine nothing is known, so it counts as there."""
+        if self.host != socket.gethostname():
+            return True
+        try:
+            # The clock's adjustments since boot move the start time that psutil computes by a little.
+            return abs(psutil.Process(self.pid).create_time() - self.started) < 1.0
+        except psutil.Error:
+            return False
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a run got: the indices of its GPUs."""
+
+    gpus: tuple[int, ...] = ()
+
+
+class Shortage(NamedTuple):
+    """Why a run must wait, as a reason and in words."""
+
+    reason: str
+    detail: str
+
+
+class Slots:
+    """Takes and gives back slots; every method runs inside the caller's transaction.
+
+    A row belongs to the run's folder and is cleared when neither the engine that took it nor the run lives.
+    """
+
+    def __init__(self, machine: Machine, running: Callable[[str], bool]) -> None:
+        self._machine = machine
+        self._running = running
+        self._holder = Holder.current()
+
+    def take(self, connection: Connection, run: str, demand: Demand) -> Grant | Shortage:
+        """Take the slots for a run, all or none."""
+        rows = self._held(connection, run)
+        cpu = sum(row.amount for row in rows if row.resource == CPU)
+        if cpu + demand.cpu > self._machine.cpu:
+            free = max(0, self._machine.cpu - cpu) / 1000
+            return Shortage("WaitingForCPU", f"needs {demand.cpu / 1000:g} CPUs; {free:g} are free")
+        taken = {row.unit for row in rows if row.resource == GPU}
+        free_gpus = [index for index in range(len(self._machine.gpus)) if index not in taken]
+        if demand.gpus > len(free_gpus):
+            return Shortage("WaitingForGPU", f"needs {demand.gpus} GPUs; {len(free_gpus)} are free")
+        if any(row.resource == PORT and row.unit == demand.port for row in rows):
+            return Shortage("WaitingForPort", f"another trial listens on port {demand.port}")
+        grant = Grant(tuple(free_gpus[: demand.gpus]))
+        self._write(connection, run, demand, grant)
+        return grant
+
+    def keep(self, connection: Connection, run: str) -> None:
+        """The run was taken over from an engine that is gone: its slots are held by this one now."""
+        connection.execute(SLOTS.update().where(SLOTS.c.run == run).values(self._holder._asdict()))
+
+    def give_back(self, connection: Connection, runs: Iterable[str]) -> None:
+        """The runs have ended."""
+        connection.execute(delete(SLOTS).where(SLOTS.c.run.in_(list(runs))))
+
+    def _held(self, connection: Connection, run: str) -> list[Any]:
+        """Every slot that somebody else holds; what the dead held is cleared."""
+        rows = [row for row in connection.execute(select(SLOTS)) if row.run != run]
+        dead = {row.run for row in rows if not self._lives(row)}
+        self.give_back(connection, {*dead, run})
+        return [row for row in rows if row.run not in dead]
+
+    def _lives(self, row: Any) -> bool:
+        holder = Holder(row.host, row.pid, row.started)
+        return holder == self._holder or holder.alive() or self._running(row.run)
+
+    def _write(self, connection: Connection, run: str, demand: Demand, grant: Grant) -> None:
+        wanted = [(GPU, index, 1) for index in grant.gpus]
+        if demand.cpu:
+            wanted.append((CPU, 0, demand.cpu))
+        if demand.port is not None:
+            wanted.append((PORT, demand.port, 1))
+        rows = [
+            {"run": run, "resource": resource, "unit": unit, "amount": amount, **self._holder._asdict()}
+            for resource, unit, amount in wanted
+        ]
+        if rows:
+            connection.execute(insert(SLOTS), rows)
