@@ -38,7 +38,7 @@ def run(*options: str, **env: str) -> str:
 def collected(kind: str, source: dict, output: Path, path: Path | None = None) -> list[tuple[str, float]]:
     spec = MetricsCollectorSpec.model_validate({"collector": {"kind": kind}, "source": source})
     collector = collector_for(spec, OBJECTIVE)(Place(output, path))
-    return [(found.name, float(found.value)) for found in collector.read(datetime.now(UTC), final=True)]
+    return [(found.metric, float(found.value)) for found in collector.read(datetime.now(UTC), final=True)]
 
 
 def test_good_settings_read_digits_and_bad_ones_do_not():
