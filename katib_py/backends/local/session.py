@@ -1,0 +1,114 @@
+"""One `katib-py run`: an experiment, its lease, and the engine on this machine's ports."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from katib_py.backends.local.configs import Configs
+from katib_py.backends.local.database import Database
+from katib_py.backends.local.db_manager import db_manager
+from katib_py.backends.local.desk import Desk
+from katib_py.backends.local.home import Home
+from katib_py.backends.local.lease import Lease
+from katib_py.backends.local.observations import SqlObservations
+from katib_py.backends.local.program import Site
+from katib_py.backends.local.runner import LocalRunner
+from katib_py.backends.local.store import SqlStore
+from katib_py.backends.local.suggesters import LocalSuggesters
+from katib_py.controller.board import Board
+from katib_py.controller.engine import Engine, Outcome, Platform
+from katib_py.controller.lifecycle import REPORTED, Render, Stopper
+from katib_py.controller.ports import Key
+from katib_py.core.early_stopping import parse_stopper
+from katib_py.core.experiment import Experiment
+from katib_py.core.pods import mark
+from katib_py.core.names import LABEL_EXPERIMENT, LABEL_TRIAL
+from katib_py.core.template import ConfigMaps, compile_template
+from katib_py.core.trial import TrialRecord
+
+
+class WallClock:
+    """Real time."""
+
+    def now(self) -> float:
+        """Seconds since the epoch, UTC."""
+        return time.time()
+
+    async def wait(self, wake: asyncio.Event, seconds: float, busy: bool) -> None:
+        """Return when `wake` is set or after `seconds`."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await wake.wait()
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What a run needs besides the experiment: where things are kept, and the ConfigMaps and Secrets beside it."""
+
+    home: Home
+    database: Database
+    configs: Configs = field(default_factory=Configs)
+    config_maps: ConfigMaps = field(default_factory=dict)
+
+    async def run(self, experiment: Experiment, watch: Callable[[Board], None]) -> Outcome:
+        """Drive the stored experiment to its end; an interrupt or SIGTERM ends its runs first.
+
+        Raises Held, InvalidInput, NotFound, StoreUnavailable.
+        """
+        key = Key(experiment.metadata.namespace, experiment.name)
+        wake = asyncio.Event()
+        async with Lease(self.database, key):
+            engine = Engine(await self._platform(experiment, wake), key, wake, watch)
+            with _interrupting(engine.interrupt):
+                return await engine.run()
+
+    async def _platform(self, experiment: Experiment, wake: asyncio.Event) -> Platform:
+        collector = experiment.spec.metrics_collector_spec
+        reported = collector is not None and collector.kind in REPORTED
+        address = await db_manager(self.home) if reported else None
+        site = Site(experiment, str(self.home.runs), os.getcwd(), self.configs, address)
+        return Platform(
+            SqlStore(self.database),
+            LocalRunner(site, Desk(self.database), wake.set),
+            LocalSuggesters(self.home),
+            SqlObservations(self.database, experiment.metadata.namespace),
+            WallClock(),
+            self._renderer,
+            early_stopping,
+        )
+
+    def _renderer(self, board: Board) -> Render:
+        template = compile_template(board.experiment, self.config_maps)
+        namespace = board.key.namespace
+        labels = {**board.experiment.metadata.labels, LABEL_EXPERIMENT: board.key.name}
+
+        def render(trial: TrialRecord) -> Mapping[str, Any]:
+            run = template.render(trial.name, namespace, trial.assignment.parameters)
+            return mark(run, {**labels, **dict(trial.assignment.labels), LABEL_TRIAL: trial.name}, {})
+
+        return render
+
+
+def early_stopping(board: Board) -> Stopper | None:
+    """The experiment's early stopping on live data, if it has one; raises InvalidInput."""
+    spec = board.experiment.spec.early_stopping
+    return None if spec is None else parse_stopper(spec).standing(board.objective)
+
+
+@contextmanager
+def _interrupting(interrupt: Callable[[], None]) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, interrupt)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)

@@ -1,0 +1,124 @@
+"""A user's file to an Experiment that can be run, or everything that is wrong with it."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from katib_py.backends.local.catalog import Catalog
+from katib_py.backends.local.configs import Configs
+from katib_py.backends.local.preflight import preflight
+from katib_py.collectors.filters import filter_problem
+from katib_py.controller.ports import Key
+from katib_py.core.defaults import default
+from katib_py.core.documents import read_documents
+from katib_py.core.early_stopping import parse_stopper
+from katib_py.core.errors import InvalidInput, NotFound, Problem, show
+from katib_py.core.experiment import Experiment
+from katib_py.core.parse import parse_experiment
+from katib_py.core.template import ConfigMaps
+from katib_py.core.validate import validate, validate_edit
+
+COMPANIONS: Final = frozenset({"ConfigMap", "Secret"})
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A valid experiment, defaulted, with the ConfigMaps and Secrets beside it and what to warn about."""
+
+    experiment: Experiment
+    configs: Configs
+    config_maps: ConfigMaps
+    warnings: tuple[Problem, ...]
+
+    def apply(self, catalog: Catalog, now: float) -> Experiment:
+        """Have it stored: created, or its budgets edited; raises InvalidInput for an edit that is not allowed."""
+        try:
+            old = catalog.get(Key(self.experiment.metadata.namespace, self.experiment.name))
+        except NotFound:
+            old = None
+        if old is not None and (problems := validate_edit(old, self.experiment)):
+            raise InvalidInput(problems)
+        stored, _ = catalog.apply(self.experiment, now)
+        return stored
+
+
+def read_input(file: Path, namespace: str | None, strict: bool = False) -> Input:
+    """The experiment of a YAML file; raises InvalidInput with every problem, the file's name in front."""
+    try:
+        return _read(file, namespace, strict)
+    except InvalidInput as error:
+        raise InvalidInput([Problem(_where(file, problem), problem.message) for problem in error.problems]) from None
+
+
+def _read(file: Path, namespace: str | None, strict: bool) -> Input:
+    document, companions = _sort(read_documents(_bytes(file)))
+    parsed = parse_experiment(document, strict)
+    experiment = default(_in_namespace(parsed.experiment, namespace))
+    configs = Configs.of(companions)
+    config_maps = _config_maps(companions, experiment.metadata.namespace)
+    problems = list(parsed.problems)
+    problems += validate(experiment, config_maps=config_maps, check_regex=filter_problem, broken=parsed.broken)
+    if not any(problem.severity == "error" for problem in problems):
+        problems += _stopper_problems(experiment)
+        problems += preflight(experiment, configs, config_maps)
+    if any(problem.severity == "error" for problem in problems):
+        raise InvalidInput(problems)
+    return Input(experiment, configs, config_maps, tuple(problems))
+
+
+def _bytes(file: Path) -> bytes:
+    if str(file) == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise InvalidInput([Problem("", f"cannot be read: {error.strerror or error}")]) from None
+
+
+def _sort(documents: list[Any]) -> tuple[Any, list[dict[str, Any]]]:
+    """The one Experiment of the file, and what stands beside it."""
+    companions = [item for item in documents if isinstance(item, dict) and item.get("kind") in COMPANIONS]
+    others = [item for item in documents if item is not None and item not in companions]
+    if len(others) != 1:
+        count = "no Experiment" if not others else f"{len(others)} documents that are neither ConfigMap nor Secret"
+        raise InvalidInput([Problem("", f"has {count}; one Experiment is what can be run")])
+    return others[0], companions
+
+
+def _in_namespace(experiment: Experiment, namespace: str | None) -> Experiment:
+    written = experiment.metadata.namespace
+    if namespace is None or namespace == written:
+        return experiment
+    if "namespace" in experiment.metadata.model_fields_set:
+        message = f"is {show(written)}, but --namespace says {show(namespace)}"
+        raise InvalidInput([Problem("metadata.namespace", message)])
+    metadata = experiment.metadata.model_copy(update={"namespace": namespace})
+    return experiment.model_copy(update={"metadata": metadata})
+
+
+def _config_maps(companions: list[dict[str, Any]], namespace: str) -> ConfigMaps:
+    """The data of the ConfigMaps; one without a namespace is in the experiment's."""
+    maps = {}
+    for document in companions:
+        metadata, data = document.get("metadata") or {}, document.get("data") or {}
+        if document.get("kind") == "ConfigMap" and isinstance(metadata, dict) and isinstance(data, dict):
+            maps[str(metadata.get("namespace", namespace)), str(metadata.get("name", ""))] = data
+    return maps
+
+
+def _stopper_problems(experiment: Experiment) -> tuple[Problem, ...]:
+    spec = experiment.spec.early_stopping
+    if spec is None:
+        return ()
+    try:
+        parse_stopper(spec)
+    except InvalidInput as error:
+        return error.problems
+    return ()
+
+
+def _where(file: Path, problem: Problem) -> str:
+    return f"{file}: {problem.path}" if problem.path else str(file)

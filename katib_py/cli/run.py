@@ -1,0 +1,136 @@
+"""Commands that change something: run, validate, stop, delete."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+from katib_py.backends.local.catalog import Catalog
+from katib_py.backends.local.database import Database
+from katib_py.backends.local.lease import holder
+from katib_py.backends.local.session import Session
+from katib_py.cli.failure import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_SUCCEEDED, problem_lines
+from katib_py.cli.inspect import BEST, Place, check_output, console, every_trial, kind_of
+from katib_py.cli.input import Input, read_input
+from katib_py.cli.progress import PlainProgress, TerminalProgress
+from katib_py.cli.report import best_trials, summary, trials_table
+from katib_py.controller.engine import Outcome
+from katib_py.controller.ports import Key
+from katib_py.core.errors import InvalidInput, Problem, show
+from katib_py.core.experiment import Experiment
+from katib_py.core.objective import ObjectiveSpec
+from katib_py.core.status import read_status
+from katib_py.core.tally import tally
+
+STOP_SECONDS: Final = 60.0
+
+
+def run(file: Path, platform: str, db: str | None, namespace: str | None, output: str) -> None:
+    """Run an experiment here to its end and exit with what became of it."""
+    check_output(output)
+    if platform != "local":
+        raise InvalidInput([Problem("--platform", f"is {show(platform)}; must be local")])
+    given = read_input(file, namespace)
+    _warn(given)
+    key = Key(given.experiment.metadata.namespace, given.experiment.name)
+    place = Place(db, key.namespace)
+    with closing(Database(place.home.db_url)) as database:
+        catalog = Catalog(database)
+        experiment = given.apply(catalog, time.time())
+        outcome = _drive(Session(place.home, database, given.configs, given.config_maps), experiment, output)
+        code = _report(catalog, key, outcome, output)
+    raise SystemExit(code)
+
+
+def validate(file: Path, strict: bool) -> None:
+    """Say whether an experiment can be run."""
+    given = read_input(file, None, strict)
+    _warn(given)
+    print(f"{file}: experiment {given.experiment.name} is valid")
+
+
+def stop(place: Place, name: str) -> None:
+    """Suspend an experiment; where no engine drives it any more, end what it left running."""
+    with closing(Database(place.home.db_url)) as database:
+        catalog = Catalog(database)
+        experiment = catalog.suspend(place.key(name), True)
+        if holder(database, place.key(name)) is None:
+            outcome = asyncio.run(Session(place.home, database).run(experiment, lambda board: None))
+            print(f"experiment {name} is {outcome.value}; `katib-py run` continues it")
+        else:
+            print(f"experiment {name} is suspended; its engine ends the running trials. `katib-py run` continues it")
+
+
+def delete(place: Place, kind: str, name: str) -> None:
+    """Delete an experiment, ending its runs first."""
+    if kind_of(kind) != "Experiment":
+        raise InvalidInput([Problem("KIND", f"is {show(kind)}; only experiments can be deleted")])
+    key = place.key(name)
+    with closing(Database(place.home.db_url)) as database:
+        catalog = Catalog(database)
+        experiment = catalog.suspend(key, True)
+        _end_runs(Session(place.home, database), experiment)
+        catalog.delete(key)
+    shutil.rmtree(place.home.experiment(key), ignore_errors=True)
+    print(f"experiment {name} is deleted")
+
+
+def _end_runs(session: Session, experiment: Experiment) -> None:
+    key = Key(experiment.metadata.namespace, experiment.name)
+    deadline = time.monotonic() + STOP_SECONDS
+    while holder(session.database, key) is not None and time.monotonic() < deadline:
+        time.sleep(0.1)
+    asyncio.run(session.run(experiment, lambda board: None))
+
+
+def _warn(given: Input) -> None:
+    for line in problem_lines(given.warnings):
+        print(line, file=sys.stderr)
+
+
+def _drive(session: Session, experiment: Experiment, output: str) -> Outcome:
+    # Standard output belongs to the result where that is JSON.
+    shown = Console(stderr=output == "json", markup=False, highlight=False)
+    progress = TerminalProgress(shown) if shown.is_terminal else PlainProgress(shown)
+    try:
+        return asyncio.run(session.run(experiment, progress))
+    finally:
+        progress.close()
+
+
+def _report(catalog: Catalog, key: Key, outcome: Outcome, output: str) -> int:
+    if outcome is Outcome.DELETED:
+        print(f"experiment {key.name} was deleted meanwhile", file=sys.stderr)
+        return EXIT_FAILED
+    experiment = catalog.get(key)
+    if output == "json":
+        print(json.dumps(experiment.dump()))
+    else:
+        _table(catalog, key, experiment)
+    if outcome is not Outcome.FINISHED:
+        print(
+            f"{outcome.value}: the running trials were ended; run the same command again to continue", file=sys.stderr
+        )
+        return EXIT_INTERRUPTED
+    verdict = read_status(experiment.status).verdict
+    return EXIT_SUCCEEDED if verdict is not None and verdict.succeeded else EXIT_FAILED
+
+
+def _table(catalog: Catalog, key: Key, experiment: Experiment) -> None:
+    objective = experiment.spec.objective
+    assert isinstance(objective, ObjectiveSpec)
+    trials = list(every_trial(catalog, key))
+    finished = (trial for trial in trials if trial.state.finished)
+    out = console()
+    summary(out, experiment, read_status(experiment.status), tally(objective, finished))
+    if best := best_trials(objective, trials, BEST):
+        out.print(trials_table(objective, best))
+    out.print(f"More: katib-py describe experiment {key.name} · katib-py logs TRIAL · katib-py get trials {key.name}")
