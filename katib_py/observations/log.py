@@ -69,7 +69,7 @@ class SqlLog:
         with self.engine.connect() as connection:
             if attempt is None:
                 attempt = last_attempt(connection, trial_uid)
-            query = select(*_MEASUREMENT).where(logs.c.trial_uid == trial_uid, logs.c.attempt == attempt)
+            query = select(*MEASUREMENT).where(logs.c.trial_uid == trial_uid, logs.c.attempt == attempt)
             return [measurement(row) for row in connection.execute(query.order_by(logs.c.position, logs.c.id))]
 
     def since(self, cursor: int, trial_uids: Collection[str]) -> tuple[int, list[Reported]]:
@@ -121,12 +121,13 @@ def last_attempt(connection: Connection, trial_uid: str) -> str:
 
 
 def measurement(row: Any) -> Measurement:
-    """The measurement of a row of metric, value, time and position."""
+    """The measurement of a row of MEASUREMENT's columns."""
     return Measurement(row.metric_name, row.value, from_microseconds(row.time), row.position)
 
 
-_MEASUREMENT: Final = (logs.c.metric_name, logs.c.value, logs.c.time, logs.c.position)
-_REPORTED: Final = (logs.c.id, logs.c.trial_uid, logs.c.attempt, *_MEASUREMENT)
+# What `measurement` needs of a row.
+MEASUREMENT: Final = (logs.c.metric_name, logs.c.value, logs.c.time, logs.c.position)
+_REPORTED: Final = (logs.c.id, logs.c.trial_uid, logs.c.attempt, *MEASUREMENT)
 
 
 def _reported(row: Any) -> Reported:
