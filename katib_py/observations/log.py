@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine, delete, func, select
 
 from katib_py.core.objective import Measurement
 from katib_py.core.times import from_microseconds, to_microseconds
-from katib_py.observations.database import create_all, insert_new, logs, runs, stops, writing
+from katib_py.observations.database import insert_new, logs, runs, stops, writing
 
 PAGE: Final = 10_000  # rows that `since` looks at in one query
 MANY: Final = 500  # trial uids that one query may name: every database takes so many parameters
@@ -52,12 +52,11 @@ class ObservationLog(Protocol):
 
 
 class SqlLog:
-    """The observation log in a database, shared with whoever else uses it."""
+    """The observation log in a database, shared with whoever else uses it; `create_all` has made its tables."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._writing = writing(engine)
-        create_all(engine)
 
     def append(self, rows: Iterable[tuple[Run, Sequence[Measurement]]]) -> None:
         """Record measurements in one transaction."""

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from katib_py.core.objective import Measurement
-from katib_py.observations.database import connect
+from katib_py.observations.database import connect, create_all
 from katib_py.observations.log import ObservationLog, Run, SqlLog
 from katib_py.observations.memory import MemoryLog
 
@@ -29,6 +29,7 @@ def log(request, tmp_path):
         yield MemoryLog()
         return
     engine = connect(f"sqlite:///{tmp_path / 'katib.db'}")
+    create_all(engine)
     yield SqlLog(engine)
     engine.dispose()
 

@@ -3,13 +3,14 @@ from __future__ import annotations
 import grpc
 import pytest
 
-from katib_py.observations.database import connect
+from katib_py.observations.database import connect, create_all
 from katib_py.observations.server import serve
 
 
 @pytest.fixture
 def engine(tmp_path):
     engine = connect(f"sqlite:///{tmp_path / 'katib.db'}")
+    create_all(engine)
     yield engine
     engine.dispose()
 

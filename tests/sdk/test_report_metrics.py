@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import katib_py
-from katib_py.observations.database import connect
+from katib_py.observations.database import connect, create_all
 from katib_py.observations.log import SqlLog
 from katib_py.observations.reports import record_stop
 from katib_py.observations.server import serve
@@ -26,6 +26,7 @@ from katib_py.wire import api
 @pytest.fixture
 def engine(tmp_path):
     engine = connect(f"sqlite:///{tmp_path / 'katib.db'}")
+    create_all(engine)
     yield engine
     engine.dispose()
 
