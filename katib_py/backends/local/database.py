@@ -39,6 +39,10 @@ class Database:
         """Do `work`, which only reads; raises StoreUnavailable and what `work` raises."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._read, work)
 
+    async def use(self, work: Callable[[Engine], T]) -> T:
+        """Do `work`, which makes its own transactions; raises as `run`."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._use, work)
+
     def run_now(self, work: Callable[[Connection], T]) -> T:
         """`run` for callers without a loop."""
         return self._thread.submit(self._write, work).result()
@@ -53,16 +57,20 @@ class Database:
         self._thread.shutdown()
 
     def _write(self, work: Callable[[Connection], T]) -> T:
-        return self._guarded(self._writing, work)
+        return self._use(lambda _: self._transaction(self._writing, work))
 
     def _read(self, work: Callable[[Connection], T]) -> T:
-        return self._guarded(self.engine, work)
+        return self._use(lambda engine: self._transaction(engine, work))
 
-    def _guarded(self, engine: Engine, work: Callable[[Connection], T]) -> T:
+    def _transaction(self, engine: Engine, work: Callable[[Connection], T]) -> T:
+        with engine.begin() as connection:
+            return work(connection)
+
+    def _use(self, work: Callable[[Engine], T]) -> T:
+        """Do `work` with the tables there; errors of the driver become ours here and nowhere else."""
         try:
             self._prepare()
-            with engine.begin() as connection:
-                return work(connection)
+            return work(self.engine)
         except exc.IntegrityError as error:
             raise Conflict(f"somebody else was faster: {error.orig}") from error
         except exc.DBAPIError as error:

@@ -24,7 +24,7 @@ class Desk:
     """Slots for the runs of one engine. An answer is called with each shortage, and at last with the grant."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self.database = database
         self._slots = Slots(machine(), running)
         self._queue: dict[str, tuple[Demand, Answer]] = {}
         self._over: set[str] = set()
@@ -67,7 +67,7 @@ class Desk:
             over, self._over = self._over, set()
             kept, self._kept = self._kept, set()
             try:
-                answers = await self._database.run(partial(self._exchange, over, kept, wanted))
+                answers = await self.database.run(partial(self._exchange, over, kept, wanted))
             except StoreUnavailable as error:
                 self._over |= over
                 self._kept |= kept

@@ -16,10 +16,11 @@ LOOK_SECONDS: Final = 0.02
 GIVE_UP_SECONDS: Final = 10.0  # a process that survives SIGKILL for so long hangs in the kernel
 
 
-async def end(process: RunProcess, folder: RunFolder, grace: float, reason: str) -> None:
+async def end(process: RunProcess, folder: RunFolder, grace: float, reason: str, but: Collection[str] = ()) -> None:
     """Ask the run to end, force it after `grace` seconds, and return when nothing of it is left.
 
-    A run that ends by itself before it is asked keeps its own verdict: no marker is left in its folder then.
+    A run that ends by itself before it is asked keeps its own verdict: no marker is left in its folder then. `but`: the
+    folders of processes beside the run that have more time.
     """
     if not process.alive or folder.exit_status() is not None:
         return
@@ -30,7 +31,7 @@ async def end(process: RunProcess, folder: RunFolder, grace: float, reason: str)
     await _gone(process, grace)
     scan.send(below, signal.SIGKILL)
     process.signal(signal.SIGKILL)
-    await sweep(folder.path)
+    await sweep(folder.path, but)
     await _gone(process, GIVE_UP_SECONDS)
 
 

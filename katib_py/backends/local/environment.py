@@ -11,6 +11,8 @@ from katib_py.backends.local.configs import CONFIG_MAP, SECRET, Configs
 from katib_py.backends.local.resources import quantity
 from katib_py.core.errors import InvalidInput, Problem, show
 
+ENV_RUN: Final = "KATIB_RUN"  # the run's folder, in the environment of everything that the run starts
+
 _REFERENCE: Final = re.compile(r"\$\$|\$\(([A-Za-z_][-A-Za-z0-9_.]*)\)")
 _FIELD: Final = re.compile(r"metadata\.(labels|annotations)\['([^']+)'\]")
 _KEY_SOURCES: Final = {"configMapKeyRef": CONFIG_MAP, "secretKeyRef": SECRET}

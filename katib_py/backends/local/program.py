@@ -70,9 +70,9 @@ class Program:
     paths: Paths = field(default_factory=Paths)
     files: Mapping[str, bytes] = field(default_factory=dict)
     demand: Demand = field(default_factory=Demand)
-    grace: float = GRACE_SECONDS
     deadline: float | None = None
     backoff: int = 0
+    grace: float = GRACE_SECONDS
 
 
 def build_program(site: Site, document: Mapping[str, Any], run: RunFolder, own: Mapping[str, str]) -> Program:
@@ -84,6 +84,19 @@ def build_program(site: Site, document: Mapping[str, Any], run: RunFolder, own: 
     if pod is None:
         name = show(site.container)
         raise InvalidInput([Problem("", f"this {document.get('kind')} has no pod template with a container {name}")])
+    return _program(site, document, run, own, pod)
+
+
+def build_collector(site: Site, document: Mapping[str, Any], run: RunFolder, own: Mapping[str, str]) -> Program:
+    """The program of the Custom collector that stands beside the run; raises InvalidInput."""
+    spec = site.experiment.spec.metrics_collector_spec
+    container = spec.collector.custom_collector if spec is not None and spec.collector is not None else None
+    pod = find_pod(document, site.container) or Pod({}, {}, {}, "")
+    beside = Pod(pod.metadata, pod.spec, container or {}, "spec.metricsCollectorSpec.collector.customCollector")
+    return _program(site, document, run, own, beside)
+
+
+def _program(site: Site, document: Mapping[str, Any], run: RunFolder, own: Mapping[str, str], pod: Pod) -> Program:
     problems: list[Problem] = []
     variables = _attempt(lambda: _variables(pod, document, site), pod.path, problems, {})
     wanted = _attempt(lambda: demand(pod.container, _port(site)), pod.path, problems, Demand())
@@ -91,28 +104,13 @@ def build_program(site: Site, document: Mapping[str, Any], run: RunFolder, own: 
     paths = run_paths(run, _mounts(pod), path, directory=_is_directory(site, path))
     variables = {name: paths.apply(value) for name, value in variables.items()}
     env = _environment(site, variables, own, paths)
-    command = [paths.apply(expand(part, variables)) for part in _written_command(pod, problems)]
     cwd = _working_dir(pod, variables, paths, site, problems)
+    command = _command(pod, variables, paths, (env["PATH"], cwd), problems)
     limits = _attempt(lambda: _limits(document, pod), "", problems, (None, 0, GRACE_SECONDS))
-    if command:
-        found = find_command(command[0], env.get("PATH", os.defpath), cwd)
-        if found is None:
-            problems.append(Problem(f"{pod.path}.command[0]", f"is {show(command[0])}; no such program is in PATH"))
-        else:
-            command[0] = found
     if problems:
         raise InvalidInput(problems)
-    return Program(
-        _with_odd_names(command, variables),
-        env,
-        cwd,
-        paths,
-        _volume_files(pod, paths, site.configs),
-        wanted,
-        deadline=limits[0],
-        backoff=limits[1],
-        grace=limits[2],
-    )
+    files = _volume_files(pod, paths, site.configs)
+    return Program(_with_odd_names(command, variables), env, cwd, paths, files, wanted, *limits)
 
 
 def _attempt(work: Any, path: str, problems: list[Problem], otherwise: Any) -> Any:
@@ -150,13 +148,20 @@ def _environment(site: Site, variables: Mapping[str, str], own: Mapping[str, str
     return env
 
 
-def _written_command(pod: Pod, problems: list[Problem]) -> list[str]:
+def _command(
+    pod: Pod, variables: Mapping[str, str], paths: Paths, search: tuple[str, str], problems: list[Problem]
+) -> list[str]:
+    """Command and args with everything replaced, the program by its absolute path; `search` is PATH and folder."""
     command, args = pod.container.get("command") or [], pod.container.get("args") or []
     if not command:
         message = "is not given; the image's own entry point is not known locally, so write the command out"
         problems.append(Problem(f"{pod.path}.command", message))
         return []
-    return [str(part) for part in (*command, *args)]
+    program, *rest = [paths.apply(expand(str(part), variables)) for part in (*command, *args)]
+    found = find_command(program, *search)
+    if found is None:
+        problems.append(Problem(f"{pod.path}.command[0]", f"is {show(program)}; no such program is in PATH"))
+    return [found or program, *rest]
 
 
 def _working_dir(pod: Pod, variables: Mapping[str, str], paths: Paths, site: Site, problems: list[Problem]) -> str:

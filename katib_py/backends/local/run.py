@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 from katib_py.backends.local import final
+from katib_py.backends.local.companion import Companion
 from katib_py.backends.local.folder import RunFolder
 from katib_py.backends.local.process import RunProcess
 from katib_py.backends.local.program import Program
@@ -16,7 +17,10 @@ from katib_py.core.objective import Measurement
 
 @dataclass(slots=True)
 class Run:
-    """A run that the engine ordered. `start` numbers the starts in its folder; `ending` is the task that ends it."""
+    """A run that the engine ordered. `start` numbers the starts in its folder; `ending` is the task that ends it.
+
+    `following` scrapes what a running program serves.
+    """
 
     order: RunOrder
     folder: RunFolder
@@ -24,7 +28,9 @@ class Run:
     start: int = 1
     process: RunProcess | None = None
     collector: Collector | None = None
+    companion: Companion | None = None
     ending: asyncio.Task[None] | None = None
+    following: asyncio.Task[None] | None = None
     timer: asyncio.TimerHandle | None = None
     done: bool = False
 
@@ -38,6 +44,8 @@ class Run:
             self.process.let_go()
         if self.timer is not None:
             self.timer.cancel()
+        if self.following is not None:
+            self.following.cancel()
 
 
 def conclude(run: Run, measurements: tuple[Measurement, ...], now: float, rebooted: bool = False) -> RunReport:

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from datetime import UTC, datetime
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
-from katib_py.backends.local import adoption, final, scan
+from katib_py.backends.local import adoption, final
 from katib_py.backends.local.adoption import State
+from katib_py.backends.local.companion import Companion
 from katib_py.backends.local.desk import Desk
 from katib_py.backends.local.ending import end, sweep
 from katib_py.backends.local.folder import RunFolder
-from katib_py.backends.local.metering import meter
-from katib_py.backends.local.process import RunProcess, spawn
-from katib_py.backends.local.program import Program, Site, build_program
-from katib_py.backends.local.resources import machine
+from katib_py.backends.local.launch import Calls, Launcher
+from katib_py.backends.local.process import RunProcess
+from katib_py.backends.local.program import Program, Site
 from katib_py.backends.local.run import Run, conclude
-from katib_py.backends.local.slots import Grant, Shortage
+from katib_py.backends.local.slots import Shortage
+from katib_py.collectors.collector import Collector
+from katib_py.collectors.kinds import Attach, Place, collector_for
+from katib_py.collectors.prometheus import PrometheusCollector
 from katib_py.controller.ports import RunOrder, RunPhase, RunReport
-from katib_py.core import names
 from katib_py.core.errors import InvalidInput
+from katib_py.core.experiment import MetricsCollectorSpec
 from katib_py.core.objective import Measurement
 
 READ_SECONDS: Final = 0.25  # how often the output of live runs is read
@@ -35,17 +39,17 @@ class LocalRunner:
     """
 
     def __init__(self, site: Site, desk: Desk, wake: Callable[[], None]) -> None:
-        self._site = site
         self._desk = desk
         self._wake = wake
-        self._meter = meter(site)
+        self._attach = _collectors(site)
+        self._launcher = Launcher(site, desk, Calls(self._started, self._waiting, self._refuse))
         self._runs: dict[str, Run] = {}
         self._live: dict[str, Run] = {}
         self._reports: list[RunReport] = []
         self._loop = asyncio.get_running_loop()
         self._reading: asyncio.TimerHandle | None = None
         self._swept = time.monotonic()
-        self._sweeping: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
         self._root = "/".join((site.runs, *site.owner))
 
     def start(self, order: RunOrder) -> None:
@@ -62,10 +66,9 @@ class LocalRunner:
         if run is None or run.done or run.ending is not None:
             return
         if run.process is None:
-            self._desk.give_back(run.folder.path)
             self._finish(run, RunReport(name, run.order.trial.attempt, RunPhase.ENDED, stopped=True))
         else:
-            run.ending = asyncio.create_task(self._end(run, "Stopped"))
+            run.ending = self._task(self._end(run, "Stopped"))
 
     def reports(self) -> Iterable[RunReport]:
         """What is new since the last call, in order."""
@@ -81,65 +84,34 @@ class LocalRunner:
 
     async def close(self) -> None:
         """Let go of every run without ending it; what ended runs left behind is ended."""
-        for timer in (self._reading, *(run.timer for run in self._runs.values())):
-            if timer is not None:
-                timer.cancel()
-        alive = {run.folder.path for run in self._live.values()}
-        for run in list(self._runs.values()):
+        if self._reading is not None:
+            self._reading.cancel()
+        for run in self._runs.values():
             run.let_go()
-            if run.ending is not None:
-                run.ending.cancel()
-        endings = [run.ending for run in self._runs.values() if run.ending is not None]
-        await asyncio.gather(*endings, *filter(None, [self._sweeping]), return_exceptions=True)
-        await sweep(self._root, alive)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._launcher.close()
+        await sweep(self._root, self._alive())
         await self._desk.close()
 
     # Beginning
 
     def _begin(self, order: RunOrder, folder: RunFolder, start: int) -> None:
         try:
-            program = self._program(order, folder)
+            program = self._launcher.program(order, folder)
         except InvalidInput as error:
             run = self._runs[order.name] = Run(order, folder, Program((), {}, ""))
             self._refuse(run, "InvalidTrial", str(error))
             return
         run = self._runs[order.name] = Run(order, folder, program, start)
-        if program.demand:
-            self._desk.ask(folder.path, program.demand, lambda answer: self._answered(run, answer))
-        else:
-            self._spawn(run, Grant())
+        self._launcher.launch(run)
 
-    def _program(self, order: RunOrder, folder: RunFolder) -> Program:
-        own = {
-            names.ENV_TRIAL_NAME: order.name,
-            names.ENV_TRIAL_UID: order.trial_uid,
-            names.ENV_TRIAL_ATTEMPT: str(order.trial.attempt),
-            names.ENV_TRIAL_NAMESPACE: self._site.owner[0],
-            scan.ENV_RUN: folder.path,
-        }
-        return build_program(self._site, order.document, folder, own)
-
-    def _answered(self, run: Run, answer: Grant | Shortage) -> None:
-        if isinstance(answer, Grant):
-            self._spawn(run, answer)
-        else:
-            self._report(run.report(RunPhase.WAITING, answer.reason, answer.detail))
-
-    def _spawn(self, run: Run, grant: Grant) -> None:
-        program, env = run.program, run.program.env
-        if grant.gpus:
-            there = machine().gpus
-            env = {**env, "CUDA_VISIBLE_DEVICES": ",".join(there[index] for index in grant.gpus)}
-        try:
-            program.paths.make()
-            for path, content in program.files.items():
-                with open(path, "wb") as file:
-                    file.write(content)
-            pid = spawn(run.folder, run.start, program.command, program.cwd, env)
-        except (OSError, ValueError) as error:
-            self._refuse(run, "CannotStart", f"{program.command[0]} cannot be started: {error}")
-            return
+    def _started(self, run: Run, pid: int) -> None:
         self._follow(run, RunProcess(pid, True, lambda: self._gone(run)), 0.0)
+
+    def _waiting(self, run: Run, shortage: Shortage) -> None:
+        self._report(run.report(RunPhase.WAITING, shortage.reason, shortage.detail))
 
     def _refuse(self, run: Run, reason: str, message: str) -> None:
         document = final.failed(run.order.document, reason, message, time.time())
@@ -155,29 +127,40 @@ class LocalRunner:
         if found.state is State.UNSTARTED:
             self._begin(order, folder, found.start)
             return
-        run = self._runs[order.name] = Run(order, folder, self._program_again(order, folder))
-        run.collector = self._meter(folder, run.program.paths.collector)
+        run = self._runs[order.name] = self._resume(order, folder)
         if found.state is State.ALIVE:
             if run.program.demand:
                 self._desk.keep(folder.path)
             self._follow(run, RunProcess(found.pid, False, lambda: self._gone(run)), found.age)
         else:
+            run.collector = self._collector(run)
             self._conclude(run, found.rebooted)
 
-    def _program_again(self, order: RunOrder, folder: RunFolder) -> Program:
-        """The program of a run that was started before; what cannot be found any more does not matter then."""
+    def _resume(self, order: RunOrder, folder: RunFolder) -> Run:
+        """A run that was started before; what cannot be found any more does not matter then."""
         try:
-            return self._program(order, folder)
+            run = Run(order, folder, self._launcher.program(order, folder))
+            run.companion = self._launcher.companion(run)
         except InvalidInput:
-            return Program((), {}, "")
+            return Run(order, folder, Program((), {}, ""))
+        if run.companion is not None:
+            run.companion.adopt()
+        return run
+
+    def _collector(self, run: Run) -> Collector | None:
+        if self._attach is None:
+            return None
+        path = run.program.paths.collector
+        return self._attach(Place(Path(run.folder.output), Path(path) if path else None))
 
     # Following
 
     def _follow(self, run: Run, process: RunProcess, age: float) -> None:
         """Watch a run that has been active for `age` seconds."""
         run.process = process
-        if run.collector is None:
-            run.collector = self._meter(run.folder, run.program.paths.collector)
+        run.collector = self._collector(run)
+        if isinstance(run.collector, PrometheusCollector):
+            run.following = self._task(run.collector.follow())
         self._live[run.order.name] = run
         self._report(run.report(RunPhase.RUNNING))
         process.watch()
@@ -189,27 +172,30 @@ class LocalRunner:
 
     def _read_all(self) -> None:
         for run in list(self._live.values()):
-            if measurements := self._measure(run, final=False):
+            if measurements := self._measure(run, last=False):
                 self._report(RunReport(run.order.name, run.order.trial.attempt, None, measurements))
-        if time.monotonic() - self._swept > SWEEP_SECONDS and self._sweeping is None:
-            self._sweeping = asyncio.create_task(self._sweep())
-        again = bool(self._live)
-        self._reading = self._loop.call_later(READ_SECONDS, self._read_all) if again else None
+        if time.monotonic() - self._swept > SWEEP_SECONDS:
+            self._swept = time.monotonic()
+            self._task(sweep(self._root, self._alive()))
+        self._reading = self._loop.call_later(READ_SECONDS, self._read_all) if self._live else None
 
-    async def _sweep(self) -> None:
-        await sweep(self._root, {run.folder.path for run in self._live.values()})
-        self._swept, self._sweeping = time.monotonic(), None
+    def _alive(self) -> set[str]:
+        """The folders whose processes must be left alone."""
+        runs = [run for run in self._runs.values() if not run.done]
+        companions = [run.companion.folder.path for run in runs if run.companion is not None]
+        return {run.folder.path for run in runs} | set(companions)
 
-    def _measure(self, run: Run, final: bool) -> tuple[Measurement, ...]:
-        return tuple(run.collector.read(datetime.now(UTC), final)) if run.collector is not None else ()
+    def _measure(self, run: Run, last: bool) -> tuple[Measurement, ...]:
+        return tuple(run.collector.read(datetime.now(UTC), last)) if run.collector is not None else ()
 
     def _deadline(self, run: Run) -> None:
         if run.ending is None and not run.done:
-            run.ending = asyncio.create_task(self._end(run, final.DEADLINE))
+            run.ending = self._task(self._end(run, final.DEADLINE))
 
     async def _end(self, run: Run, reason: str) -> None:
         assert run.process is not None
-        await end(run.process, run.folder, run.program.grace, reason)
+        companion = {run.companion.folder.path} if run.companion is not None else set()
+        await end(run.process, run.folder, run.program.grace, reason, companion)
         if not run.process.alive:
             self._conclude(run)
 
@@ -219,19 +205,37 @@ class LocalRunner:
             self._conclude(run)
 
     def _conclude(self, run: Run, rebooted: bool = False) -> None:
-        if run.done:
-            return
-        report = conclude(run, self._measure(run, final=True), time.time(), rebooted)
-        if run.program.demand:
-            self._desk.give_back(run.folder.path)
-        self._finish(run, report)
+        if run.companion is not None:
+            companion, run.companion = run.companion, None
+            self._task(self._conclude_after(run, companion, rebooted))
+        elif not run.done:
+            self._finish(run, conclude(run, self._measure(run, last=True), time.time(), rebooted))
+
+    async def _conclude_after(self, run: Run, companion: Companion, rebooted: bool) -> None:
+        await companion.finish()
+        self._conclude(run, rebooted)
 
     def _finish(self, run: Run, report: RunReport) -> None:
         run.done = True
         run.let_go()
         self._live.pop(run.order.name, None)
+        if run.program.demand:
+            self._desk.give_back(run.folder.path)
         self._report(report)
 
     def _report(self, report: RunReport) -> None:
         self._reports.append(report)
         self._wake()
+
+    def _task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+def _collectors(site: Site) -> Attach | None:
+    spec = site.experiment.spec
+    if spec.objective is None:
+        raise ValueError("an experiment without objective measures nothing; validate it first")
+    return collector_for(spec.metrics_collector_spec or MetricsCollectorSpec(), spec.objective)

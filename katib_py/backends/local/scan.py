@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import Final
 
 import psutil
 
-ENV_RUN: Final = "KATIB_RUN"  # the run's folder, in the environment of everything that the run starts
+from katib_py.backends.local.environment import ENV_RUN
 
 
 def descendants(pid: int) -> list[psutil.Process]:

@@ -2,44 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-import psutil
 from sqlalchemy import Connection, delete, insert, select
 
+from katib_py.backends.local.holder import Holder
 from katib_py.backends.local.resources import Demand, Machine
 from katib_py.backends.local.tables import SLOTS
 
 CPU: Final = "cpu"
 GPU: Final = "gpu"
 PORT: Final = "port"
-
-
-class Holder(NamedTuple):
-    """A process, known by its start time too: numbers are used again."""
-
-    host: str
-    pid: int
-    started: float
-
-    @classmethod
-    def current(cls) -> Holder:
-        """This process."""
-        return cls(socket.gethostname(), os.getpid(), psutil.Process().create_time())
-
-    def alive(self) -> bool:
-        """Whether the process is there; of another machine nothing is known, so it counts as there."""
-        if self.host != socket.gethostname():
-            return True
-        try:
-            # The clock's adjustments since boot move the start time that psutil computes by a little.
-            return abs(psutil.Process(self.pid).create_time() - self.started) < 1.0
-        except psutil.Error:
-            return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,64 @@
+"""The Custom collector beside a run: a process of its own that is given time after the run has ended."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Final
+
+from katib_py.backends.local import adoption
+from katib_py.backends.local.adoption import State
+from katib_py.backends.local.ending import end
+from katib_py.backends.local.folder import RunFolder
+from katib_py.backends.local.process import RunProcess, spawn
+from katib_py.backends.local.program import Program
+
+AFTERWARDS_SECONDS: Final = 60.0
+
+
+class Companion:
+    """The collector of one run, in a folder below the run's own."""
+
+    def __init__(self, run: RunFolder, program: Program) -> None:
+        self.folder = folder_of(run)
+        self._program = program
+        self._over = asyncio.Event()
+        self._process: RunProcess | None = None
+
+    def start(self) -> None:
+        """Start it, once; raises OSError."""
+        if self.folder.create():
+            pid = spawn(self.folder, 1, self._program.command, self._program.cwd, self._program.env)
+            self._watch(pid, child=True)
+        else:
+            self.adopt()
+
+    def adopt(self) -> None:
+        """Take over the one that an earlier engine started."""
+        found = adoption.find(self.folder)
+        if found.state is State.ALIVE:
+            self._watch(found.pid, child=False)
+
+    async def finish(self) -> None:
+        """The run has ended: wait for what the collector still reports, then end it."""
+        if self._process is None:
+            return
+        try:
+            async with asyncio.timeout(AFTERWARDS_SECONDS):
+                await self._over.wait()
+        except TimeoutError:
+            await end(self._process, self.folder, self._program.grace, "the trial has ended")
+
+    def let_go(self) -> None:
+        """Watch it no longer."""
+        if self._process is not None:
+            self._process.let_go()
+
+    def _watch(self, pid: int, child: bool) -> None:
+        self._process = RunProcess(pid, child, self._over.set)
+        self._process.watch()
+
+
+def folder_of(run: RunFolder) -> RunFolder:
+    """The folder of the run's collector."""
+    return RunFolder(os.path.join(run.path, "collector"))

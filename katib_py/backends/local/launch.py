@@ -1,0 +1,125 @@
+"""From an order to a running process: the program is built, announced, given its slots and spawned."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
+
+from katib_py.backends.local.companion import Companion, folder_of
+from katib_py.backends.local.desk import Desk
+from katib_py.backends.local.environment import ENV_RUN
+from katib_py.backends.local.folder import RunFolder
+from katib_py.backends.local.process import spawn
+from katib_py.backends.local.program import Program, Site, build_collector, build_program
+from katib_py.backends.local.resources import machine
+from katib_py.backends.local.run import Run
+from katib_py.backends.local.slots import Grant, Shortage
+from katib_py.controller.ports import RunOrder
+from katib_py.core import names
+from katib_py.core.errors import InvalidInput, StoreUnavailable
+from katib_py.core.experiment import CollectorKind
+from katib_py.observations import log, reports
+
+AGAIN_SECONDS: Final = 1.0
+
+
+class Calls(NamedTuple):
+    """What becomes of a launch: started with this pid, waiting for something, or refused with reason and message."""
+
+    started: Callable[[Run, int], None]
+    waiting: Callable[[Run, Shortage], None]
+    refused: Callable[[Run, str, str], None]
+
+
+class Launcher:
+    """Starts the runs of one experiment."""
+
+    def __init__(self, site: Site, desk: Desk, calls: Calls) -> None:
+        self._site = site
+        self._desk = desk
+        self._calls = calls
+        self._announcing: set[asyncio.Task[None]] = set()
+
+    def program(self, order: RunOrder, folder: RunFolder) -> Program:
+        """The program of the order; raises InvalidInput."""
+        return build_program(self._site, order.document, folder, self._own(order, folder))
+
+    def launch(self, run: Run) -> None:
+        """Start the run, now or when there is room for it."""
+        if self._site.kind in {CollectorKind.PUSH, CollectorKind.CUSTOM}:
+            task = asyncio.create_task(self._announce(run))
+            self._announcing.add(task)
+            task.add_done_callback(self._announcing.discard)
+        else:
+            self._find_room(run)
+
+    def companion(self, run: Run) -> Companion | None:
+        """The Custom collector of the run, if the experiment has one; raises InvalidInput."""
+        if self._site.kind is not CollectorKind.CUSTOM:
+            return None
+        own = self._own(run.order, folder_of(run.folder))
+        return Companion(run.folder, build_collector(self._site, run.order.document, run.folder, own))
+
+    async def close(self) -> None:
+        """Start nothing more."""
+        for task in self._announcing:
+            task.cancel()
+        await asyncio.gather(*self._announcing, return_exceptions=True)
+
+    def _own(self, order: RunOrder, folder: RunFolder) -> dict[str, str]:
+        return {
+            names.ENV_TRIAL_NAME: order.name,
+            names.ENV_TRIAL_UID: order.trial_uid,
+            names.ENV_TRIAL_ATTEMPT: str(order.trial.attempt),
+            names.ENV_TRIAL_NAMESPACE: self._site.owner[0],
+            ENV_RUN: folder.path,
+        }
+
+    async def _announce(self, run: Run) -> None:
+        """Have the observation log know the attempt before it can report."""
+        key = log.Run(self._site.owner[0], run.order.name, run.order.trial_uid, str(run.order.trial.attempt))
+        now = datetime.now(UTC)
+        while not run.done:
+            try:
+                await self._desk.database.run(lambda connection: reports.begin_run(connection, key, now))
+            except StoreUnavailable as error:
+                self._calls.waiting(run, Shortage("StoreUnavailable", str(error)))
+                await asyncio.sleep(AGAIN_SECONDS)
+            else:
+                self._find_room(run)
+                return
+
+    def _find_room(self, run: Run) -> None:
+        if run.done:
+            return
+        if run.program.demand:
+            self._desk.ask(run.folder.path, run.program.demand, lambda answer: self._answered(run, answer))
+        else:
+            self._spawn(run, Grant())
+
+    def _answered(self, run: Run, answer: Grant | Shortage) -> None:
+        if isinstance(answer, Grant):
+            self._spawn(run, answer)
+        else:
+            self._calls.waiting(run, answer)
+
+    def _spawn(self, run: Run, grant: Grant) -> None:
+        program, env = run.program, run.program.env
+        if grant.gpus:
+            there = machine().gpus
+            env = {**env, "CUDA_VISIBLE_DEVICES": ",".join(there[index] for index in grant.gpus)}
+        try:
+            program.paths.make()
+            for path, content in program.files.items():
+                with open(path, "wb") as file:
+                    file.write(content)
+            run.companion = self.companion(run)
+            if run.companion is not None:
+                run.companion.start()
+            pid = spawn(run.folder, run.start, program.command, program.cwd, env)
+        except (OSError, ValueError, InvalidInput) as error:
+            self._calls.refused(run, "CannotStart", f"{program.command[0]} cannot be started: {error}")
+        else:
+            self._calls.started(run, pid)
