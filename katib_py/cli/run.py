@@ -15,7 +15,7 @@ from rich.console import Console
 
 from katib_py.backends.local.catalog import Catalog
 from katib_py.backends.local.database import Database
-from katib_py.backends.local.lease import holder
+from katib_py.backends.local.lease import lease_holder
 from katib_py.backends.local.session import Session
 from katib_py.cli.failure import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_SUCCEEDED, problem_lines
 from katib_py.cli.inspect import BEST, Place, check_output, console, every_trial, kind_of
@@ -62,7 +62,7 @@ def stop(place: Place, name: str) -> None:
     with closing(Database(place.home.db_url)) as database:
         catalog = Catalog(database)
         experiment = catalog.suspend(place.key(name), True)
-        if holder(database, place.key(name)) is None:
+        if not _driven(database, place.key(name)):
             outcome = asyncio.run(Session(place.home, database).run(experiment, lambda board: None))
             print(f"experiment {name} is {outcome.value}; `katib-py run` continues it")
         else:
@@ -86,9 +86,13 @@ def delete(place: Place, kind: str, name: str) -> None:
 def _end_runs(session: Session, experiment: Experiment) -> None:
     key = Key(experiment.metadata.namespace, experiment.name)
     deadline = time.monotonic() + STOP_SECONDS
-    while holder(session.database, key) is not None and time.monotonic() < deadline:
+    while _driven(session.database, key) and time.monotonic() < deadline:
         time.sleep(0.1)
     asyncio.run(session.run(experiment, lambda board: None))
+
+
+def _driven(database: Database, key: Key) -> bool:
+    return database.look_now(lambda connection: lease_holder(connection, key, time.time())) is not None
 
 
 def _warn(given: Input) -> None:

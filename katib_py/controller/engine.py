@@ -10,10 +10,11 @@ from typing import Final
 
 from katib_py.controller.board import Board
 from katib_py.controller.journal import FLUSH_SECONDS, Journal
-from katib_py.controller.lifecycle import Lifecycle, Render, Stopper
+from katib_py.controller.lifecycle import Lifecycle, Render
 from katib_py.controller.ports import Clock, EventType, Key, Observations, Runner, Store, Suggesters
 from katib_py.controller.search import Reply, Search, Wanted, active_trials
 from katib_py.core.actions import Action, Ask, CreateTrial, Finish, Restart, SetCondition, StopTrial
+from katib_py.core.early_stopping import Standing, parse_stopper
 from katib_py.core.errors import Conflict, InvalidInput, NotFound
 from katib_py.core.names import trial_name
 from katib_py.core.reconcile import reconcile
@@ -34,7 +35,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """The ports of one platform, how it renders a trial's run, and what stops trials early."""
+    """The ports of one platform, and how it renders a trial's run."""
 
     store: Store
     runner: Runner
@@ -42,7 +43,6 @@ class Platform:
     observations: Observations
     clock: Clock
     render: Callable[[Board], Render]
-    stopper: Callable[[Board], Stopper | None]
 
 
 class Engine:
@@ -128,17 +128,19 @@ class Engine:
             platform.suggesters, board.experiment, self._finished_list, self._wake.set, board.tally.finished
         )
         self._search.describe(board.experiment, board.suggestion.settings)
-        stopper = platform.stopper(board)
-        if stopper is not None:
-            await self._teach(stopper)
+        stopper = await self._stopper()
         self._lifecycle = Lifecycle(board, platform.runner, platform.observations, platform.render(board), stopper)
         self._journal = Journal(platform.store)
         now = platform.clock.now()
         board.status.begin(now)
         board.status.suspend(board.experiment.spec.suspend, now)
 
-    async def _teach(self, stopper: Stopper) -> None:
-        """Let early stopping know what the finished trials measured, in order of finishing."""
+    async def _stopper(self) -> Standing | None:
+        """The experiment's early stopping, knowing what the finished trials measured, in order of finishing."""
+        spec = self._board.experiment.spec.early_stopping
+        if spec is None:
+            return None
+        stopper = parse_stopper(spec).standing(self._board.objective)
         name = self._board.objective.objective_metric_name
         async for trial in self._every_finished():
             stopper.begin(trial.name)
@@ -147,6 +149,7 @@ class Engine:
                 if item.metric == name:
                     stopper.measured(trial.name, item.value)
             stopper.finished(trial.name, trial.state)
+        return stopper
 
     async def _every_finished(self) -> AsyncIterator[TrialRecord]:
         after = 0

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
 from katib_py.controller.board import Board
 from katib_py.controller.ports import Change, Event, EventType, Observations, Runner, RunOrder, RunPhase, RunReport
 from katib_py.core.conditions import Condition
+from katib_py.core.early_stopping import Standing
 from katib_py.core.errors import RenderError
 from katib_py.core.experiment import CollectorKind
 from katib_py.core.objective import Measurement, Metric, ObservationFold, observe
@@ -19,19 +20,6 @@ Render = Callable[[TrialRecord], Mapping[str, Any]]
 
 # What these measure arrives in the observation log by itself; the others' output is read by the runner.
 REPORTED: frozenset[CollectorKind] = frozenset({CollectorKind.PUSH, CollectorKind.CUSTOM})
-
-
-class Stopper(Protocol):
-    """Early stopping on live data: told every measurement of the objective, asked for every live trial."""
-
-    def measured(self, trial: str, value: str) -> str | None:
-        """The text of the trial's next value of the objective; the reason to stop it, if there is one."""
-
-    def finished(self, trial: str, state: TrialState) -> None:
-        """The trial has finished."""
-
-    def begin(self, trial: str) -> None:
-        """The trial begins an attempt: what it measured before is void."""
 
 
 @dataclass(slots=True)
@@ -47,7 +35,7 @@ class Lifecycle:
     """Brings runs to what the trials' records say, and the records to what the runs are."""
 
     def __init__(
-        self, board: Board, runner: Runner, observations: Observations, render: Render, stopper: Stopper | None
+        self, board: Board, runner: Runner, observations: Observations, render: Render, stopper: Standing | None
     ) -> None:
         template = board.experiment.spec.trial_template
         assert template is not None

@@ -6,14 +6,14 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from katib_py.backends.local.configs import Configs
 from katib_py.backends.local.database import Database
-from katib_py.backends.local.db_manager import db_manager
+from katib_py.backends.local.db_manager import Address, DbManager
 from katib_py.backends.local.desk import Desk
 from katib_py.backends.local.home import Home
 from katib_py.backends.local.lease import Lease
@@ -24,12 +24,11 @@ from katib_py.backends.local.store import SqlStore
 from katib_py.backends.local.suggesters import LocalSuggesters
 from katib_py.controller.board import Board
 from katib_py.controller.engine import Engine, Outcome, Platform
-from katib_py.controller.lifecycle import REPORTED, Render, Stopper
+from katib_py.controller.lifecycle import REPORTED, Render
 from katib_py.controller.ports import Key
-from katib_py.core.early_stopping import parse_stopper
 from katib_py.core.experiment import Experiment
-from katib_py.core.pods import mark
 from katib_py.core.names import LABEL_EXPERIMENT, LABEL_TRIAL
+from katib_py.core.pods import mark
 from katib_py.core.template import ConfigMaps, compile_template
 from katib_py.core.trial import TrialRecord
 
@@ -64,15 +63,25 @@ class Session:
         """
         key = Key(experiment.metadata.namespace, experiment.name)
         wake = asyncio.Event()
-        async with Lease(self.database, key):
-            engine = Engine(await self._platform(experiment, wake), key, wake, watch)
+        async with Lease(self.database, key), self._db_manager(experiment) as address:
+            engine = Engine(self._platform(experiment, address, wake), key, wake, watch)
             with _interrupting(engine.interrupt):
                 return await engine.run()
 
-    async def _platform(self, experiment: Experiment, wake: asyncio.Event) -> Platform:
+    @asynccontextmanager
+    async def _db_manager(self, experiment: Experiment) -> AsyncIterator[Address | None]:
+        """Where pushing trials report; nothing is started for those that do not."""
         collector = experiment.spec.metrics_collector_spec
-        reported = collector is not None and collector.kind in REPORTED
-        address = await db_manager(self.home) if reported else None
+        if collector is None or collector.kind not in REPORTED:
+            yield None
+            return
+        manager = DbManager(self.home)
+        try:
+            yield await manager.start()
+        finally:
+            await manager.close()
+
+    def _platform(self, experiment: Experiment, address: Address | None, wake: asyncio.Event) -> Platform:
         site = Site(experiment, str(self.home.runs), os.getcwd(), self.configs, address)
         return Platform(
             SqlStore(self.database),
@@ -81,7 +90,6 @@ class Session:
             SqlObservations(self.database, experiment.metadata.namespace),
             WallClock(),
             self._renderer,
-            early_stopping,
         )
 
     def _renderer(self, board: Board) -> Render:
@@ -94,12 +102,6 @@ class Session:
             return mark(run, {**labels, **dict(trial.assignment.labels), LABEL_TRIAL: trial.name}, {})
 
         return render
-
-
-def early_stopping(board: Board) -> Stopper | None:
-    """The experiment's early stopping on live data, if it has one; raises InvalidInput."""
-    spec = board.experiment.spec.early_stopping
-    return None if spec is None else parse_stopper(spec).standing(board.objective)
 
 
 @contextmanager

@@ -12,9 +12,8 @@ from katib_py.backends.simulated.runner import SimulatedRunner, Simulation
 from katib_py.backends.simulated.store import MemoryStore
 from katib_py.controller.board import Board
 from katib_py.controller.engine import Engine, Outcome, Platform
-from katib_py.controller.lifecycle import Render, Stopper
+from katib_py.controller.lifecycle import Render
 from katib_py.controller.ports import RunOrder, Suggesters
-from katib_py.core.early_stopping import parse_stopper
 from katib_py.core.experiment import Experiment
 from katib_py.core.objective import Measurement
 from katib_py.core.trial import TrialRecord
@@ -58,12 +57,6 @@ def no_document(board: Board) -> Render:
     return render
 
 
-def early_stopping(board: Board) -> Stopper | None:
-    """The experiment's early stopping on live data, if it has one."""
-    spec = board.experiment.spec.early_stopping
-    return None if spec is None else parse_stopper(spec).standing(board.objective)
-
-
 class SimulatedPlatform:
     """The real engine on a virtual clock: `workers` runs at once (None: as many as the experiment wants)."""
 
@@ -72,9 +65,7 @@ class SimulatedPlatform:
         self.store = MemoryStore()
         self.wake = asyncio.Event()
         runner = SimulatedRunner(self.clock, simulation, workers)
-        self.ports = Platform(
-            self.store, runner, suggesters, RecentObservations(), self.clock, no_document, early_stopping
-        )
+        self.ports = Platform(self.store, runner, suggesters, RecentObservations(), self.clock, no_document)
 
     async def run(self, experiment: Experiment) -> Outcome:
         """Drive the experiment, defaulted and with a uid, to its end."""
