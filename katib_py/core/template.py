@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from katib_py.core.documents import plain_scalar, read_with
 from katib_py.core.errors import InvalidInput, Problem, RenderError, show
 from katib_py.core.experiment import Experiment, TrialTemplate
-from katib_py.core.pods import mark as mark
 
 # A template's text by (namespace, name) of its ConfigMap, then by key.
 ConfigMaps = Mapping[tuple[str, str], Mapping[str, str]]
@@ -35,13 +34,16 @@ class Text:
     plain: bool = False
 
     def fill(self, values: Values) -> Any:
-        """The scalar with its placeholders replaced; a name without a value stays as it was written."""
+        """The scalar with its placeholders replaced; raises KeyError for a name without a value."""
         parts = list(self.parts)
         for index in range(1, len(parts), 2):
-            name = parts[index]
-            parts[index] = values.get(name, f"${{trialParameters.{name}}}")
+            parts[index] = values[parts[index]]
         text = "".join(parts)
         return plain_scalar(text) if self.plain else text
+
+    def written(self) -> str:
+        """The scalar as the user wrote it."""
+        return "".join(f"${{trialParameters.{part}}}" if index % 2 else part for index, part in enumerate(self.parts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +54,18 @@ class Source:
 
     def names(self) -> dict[str, None]:
         """The parameter names in placeholders, in the order in which they stand."""
-        return dict.fromkeys(name for text in _texts(self.tree) for name in text.parts[1::2])
+        return dict.fromkeys(
+            name for text in _scalars(self.tree) if isinstance(text, Text) for name in text.parts[1::2]
+        )
+
+    def literals(self) -> Iterable[str]:
+        """Every piece of text outside placeholders."""
+        for scalar in _scalars(self.tree):
+            yield from scalar.parts[::2] if isinstance(scalar, Text) else (scalar,)
 
     def plainly(self) -> dict[str, Any]:
-        """The template as JSON types, its placeholders as text."""
-        tree = _maker(self.tree)({})
-        assert isinstance(tree, dict)
+        """The template as JSON types, its placeholders as they were written."""
+        tree: dict[str, Any] = _written(self.tree)
         return tree
 
 
@@ -80,6 +88,8 @@ class Template:
         values.update((parameter, assigned[reference]) for parameter, reference in self._references.items())
         try:
             run: dict[str, Any] = self._make(values)
+        except KeyError as error:
+            raise RenderError(f"the placeholder ${{trialParameters.{error.args[0]}}} is not declared") from None
         except ValueError as error:
             raise RenderError(f"trial {name}: {error}") from None
         metadata = run.get("metadata")
@@ -204,17 +214,28 @@ def _split_keys(tree: Any, split: Callable[[str], Any]) -> Any:
     return tree
 
 
-def _texts(tree: Any) -> Iterable[Text]:
+def _scalars(tree: Any) -> Iterator[Text | str]:
     match tree:
-        case Text():
+        case Text() | str():
             yield tree
         case Mapping():
             for key, value in tree.items():
-                yield from _texts(key)
-                yield from _texts(value)
+                yield from _scalars(key)
+                yield from _scalars(value)
         case list():
             for item in tree:
-                yield from _texts(item)
+                yield from _scalars(item)
+
+
+def _written(tree: Any) -> Any:
+    match tree:
+        case Text():
+            return tree.written()
+        case Mapping():
+            return {_written(key): _written(value) for key, value in tree.items()}
+        case list():
+            return [_written(item) for item in tree]
+    return tree
 
 
 def _maker(tree: Any) -> Maker:

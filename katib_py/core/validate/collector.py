@@ -1,0 +1,108 @@
+"""Where the metrics come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from katib_py.core.errors import Problem, show
+from katib_py.core.experiment import CollectorKind, FileSystemPath, HttpGet, MetricsCollectorSpec, Source
+
+PATH: Final = "spec.metricsCollectorSpec"
+FILE_PATH: Final = f"{PATH}.source.fileSystemPath"
+
+CheckRegex = Callable[[str], str | None]
+
+
+def collector_problems(spec: MetricsCollectorSpec | None, check_regex: CheckRegex | None) -> Iterator[Problem]:
+    """What the kind of collector needs, and the filters of every kind."""
+    if spec is None:
+        return
+    source = spec.source or Source()
+    path = source.file_system_path or FileSystemPath()
+    match spec.kind:
+        case CollectorKind.FILE:
+            yield from _file_problems(path, source)
+        case CollectorKind.TENSORFLOW_EVENT:
+            yield from _path_problems(path, ("Directory",))
+            if path.format:
+                yield Problem(f"{FILE_PATH}.format", f"is {show(path.format)}; event files have no format to choose")
+        case CollectorKind.PROMETHEUS:
+            yield from _http_problems(source.http_get or HttpGet())
+        case CollectorKind.CUSTOM:
+            yield from _custom_problems(spec)
+    yield from _filter_problems(source, check_regex)
+
+
+def _file_problems(path: FileSystemPath, source: Source) -> Iterator[Problem]:
+    yield from _path_problems(path, ("File",))
+    if path.format not in {"TEXT", "JSON"}:
+        yield Problem(f"{FILE_PATH}.format", f"is {show(path.format)}; must be TEXT or JSON")
+    if path.format == "JSON" and source.filter is not None:
+        yield Problem(
+            f"{PATH}.source.filter", "stands beside format JSON; metrics of JSON lines are found by their keys"
+        )
+
+
+def _path_problems(path: FileSystemPath, kinds: tuple[str, ...]) -> Iterator[Problem]:
+    if path.kind not in kinds:
+        yield Problem(f"{FILE_PATH}.kind", f"is {show(path.kind)}; must be {' or '.join(kinds)}")
+    if not path.path.startswith("/"):
+        yield Problem(f"{FILE_PATH}.path", f"is {show(path.path)}; must be an absolute path")
+    elif ".." in path.path.split("/"):
+        yield Problem(f"{FILE_PATH}.path", f"is {show(path.path)}; must not contain ..")
+
+
+def _http_problems(http_get: HttpGet) -> Iterator[Problem]:
+    where = f"{PATH}.source.httpGet"
+    text = str(http_get.port)
+    if not (text.isascii() and text.isdigit() and len(text) <= 5 and 0 < int(text) < 65536):
+        yield Problem(f"{where}.port", f"is {show(http_get.port)}; must be a port from 1 to 65535")
+    if not http_get.path.startswith("/"):
+        yield Problem(f"{where}.path", f"is {show(http_get.path)}; must begin with /")
+
+
+def _custom_problems(spec: MetricsCollectorSpec) -> Iterator[Problem]:
+    if spec.collector is None or not spec.collector.custom_collector:
+        yield Problem(f"{PATH}.collector.customCollector", "is missing; must be the container that collects")
+    path = spec.source.file_system_path if spec.source else None
+    if path is not None:
+        yield from _path_problems(path, ("File", "Directory"))
+
+
+def _filter_problems(source: Source, check_regex: CheckRegex | None) -> Iterator[Problem]:
+    for index, pattern in enumerate(source.filter.metrics_format if source.filter else ()):
+        where = f"{PATH}.source.filter.metricsFormat[{index}]"
+        complaint = check_regex(pattern) if check_regex is not None else None
+        if complaint is not None:
+            yield Problem(where, f"is {show(pattern)}; must be a regular expression of RE2: {complaint}")
+        elif (groups := capture_groups(pattern)) < 2:
+            words = "no group" if groups == 0 else "one group"
+            yield Problem(where, f"is {show(pattern)}, with {words}; must have two: the metric's name and its value")
+
+
+def capture_groups(pattern: str) -> int:
+    """The number of capturing groups of an RE2 pattern, escapes and character classes understood."""
+    groups, position, in_class = 0, 0, False
+    while position < len(pattern):
+        rest = pattern[position:]
+        if rest.startswith("\\Q"):
+            end = pattern.find("\\E", position)
+            position = len(pattern) if end < 0 else end + 2
+            continue
+        if rest.startswith("\\"):
+            position += 2
+            continue
+        if in_class:
+            posix = pattern.find(":]", position) if rest.startswith("[:") else -1
+            position = posix + 2 if posix >= 0 else position + 1
+            in_class = posix >= 0 or rest[0] != "]"
+            continue
+        if rest.startswith("["):
+            in_class = True
+            position += 2 if rest.startswith("[^") else 1
+            position += pattern.startswith("]", position)
+            continue
+        groups += rest[0] == "(" and (not rest.startswith("(?") or rest.startswith(("(?P<", "(?<")))
+        position += 1
+    return groups

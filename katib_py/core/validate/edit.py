@@ -1,0 +1,71 @@
+"""What of a stored Experiment may be changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from katib_py.core.defaults import default
+from katib_py.core.errors import Problem, show
+from katib_py.core.experiment import Experiment, ResumePolicy
+from katib_py.core.reconcile import RESUMABLE_REASONS
+
+EDITABLE: Final = (
+    "maxTrialCount",
+    "parallelTrialCount",
+    "maxFailedTrialCount",
+    "maxDurationSeconds",
+    "stopWhen",
+    "suspend",
+)
+
+
+def validate_edit(old: Experiment, new: Experiment) -> list[Problem]:
+    """What is wrong with putting `new` in the place of `old`; both are compared with their defaults written out."""
+    before, after = default(old).dump().get("spec", {}), default(new).dump().get("spec", {})
+    changed = [key for key in sorted({*before, *after}) if before.get(key) != after.get(key)]
+    return list(_problems(old, new, changed, (before, after)))
+
+
+def _problems(
+    old: Experiment, new: Experiment, changed: list[str], specs: tuple[dict[str, Any], dict[str, Any]]
+) -> Iterator[Problem]:
+    before, after = specs
+    for key in changed:
+        if key not in EDITABLE:
+            was, now = show(before.get(key), 40), show(after.get(key), 40)
+            yield Problem(
+                f"spec.{key}", f"was {was} and is {now}; of an experiment only {', '.join(EDITABLE)} can be changed"
+            )
+    if [key for key in changed if key != "suspend"]:
+        yield from _restart_problems(old)
+    most = new.spec.max_trial_count
+    trials = old.status.get("trials", 0)
+    if "maxTrialCount" in changed and most is not None and isinstance(trials, int) and most <= trials:
+        yield Problem("spec.maxTrialCount", f"is {most}; must be greater than the number of trials there are, {trials}")
+
+
+def _restart_problems(old: Experiment) -> Iterator[Problem]:
+    """A finished experiment can go on only if it ended on its budget and its policy keeps what a restart needs."""
+    reason = _end(old)
+    if reason is None:
+        return
+    if reason not in RESUMABLE_REASONS:
+        yield Problem("spec", f"cannot be changed: the experiment has ended ({reason}), and not because of its budget")
+    elif (policy := old.spec.resume_policy or ResumePolicy.NEVER) not in {
+        ResumePolicy.LONG_RUNNING,
+        ResumePolicy.FROM_VOLUME,
+    }:
+        yield Problem(
+            "spec.resumePolicy",
+            f"is {policy}, and the experiment has ended; only LongRunning and FromVolume ones can go on",
+        )
+
+
+def _end(old: Experiment) -> str | None:
+    """The reason of the verdict; None for an experiment that has not ended."""
+    conditions = old.status.get("conditions")
+    for entry in conditions if isinstance(conditions, list) else ():
+        if isinstance(entry, dict) and entry.get("type") in {"Succeeded", "Failed"} and entry.get("status") == "True":
+            return str(entry.get("reason", "")) if entry["type"] == "Succeeded" else "ExperimentFailed"
+    return None
