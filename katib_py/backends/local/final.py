@@ -8,6 +8,12 @@ from typing import Any, Final
 
 from katib_py.core.status import time_text
 
+# Kinds differ in how they say the same: batch Jobs, Kubeflow's jobs and JobSets by these condition types, Tekton by the
+# status of Succeeded, pods and Argo by a phase, Ray by jobStatus.
+SUCCESS_TYPES: Final = ("Complete", "Succeeded", "Completed")
+SUCCESS: Final = {"succeeded": 1, "phase": "Succeeded", "jobStatus": "SUCCEEDED", "jobDeploymentStatus": "Complete"}
+FAILURE: Final = {"failed": 1, "phase": "Failed", "jobStatus": "FAILED", "jobDeploymentStatus": "Failed"}
+
 DEADLINE: Final = "DeadlineExceeded"
 BACKOFF: Final = "BackoffLimitExceeded"
 
@@ -16,15 +22,16 @@ def succeeded(document: Mapping[str, Any], now: float) -> dict[str, Any]:
     """The document of a run whose program exited with 0; `now` is seconds since the epoch, UTC."""
     time = time_text(now)
     texts = ("Completed", "the program exited with 0", time)
-    conditions = [_condition(kind, *texts) for kind in ("Complete", "Succeeded")]
-    return _with_status(document, {"conditions": conditions, "succeeded": 1, "phase": "Succeeded"}, time)
+    conditions = [_condition(kind, *texts) for kind in SUCCESS_TYPES]
+    return _with_status(document, {"conditions": conditions, **SUCCESS}, time)
 
 
 def failed(document: Mapping[str, Any], reason: str, message: str, now: float) -> dict[str, Any]:
     """The document of a run that failed, and why."""
     time = time_text(now)
-    conditions = [_condition("Failed", reason, message, time)]
-    return _with_status(document, {"conditions": conditions, "failed": 1, "phase": "Failed"}, time)
+    why = _condition("Failed", reason, message, time)
+    conditions = [why, {**why, "type": "Succeeded", "status": "False"}]
+    return _with_status(document, {"conditions": conditions, **FAILURE}, time)
 
 
 def exit_words(status: int) -> str:

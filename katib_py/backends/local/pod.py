@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
-# Of several replicas with a container of that name the first of these is the primary one (Katib watches its pod).
-PRIMARY_REPLICAS: Final = ("Master", "Chief", "Launcher", "Head", "Worker")
+from katib_py.core.experiment import TrialTemplate
+from katib_py.core.pods import primary_pod
 
 
 @dataclass(frozen=True, slots=True)
-class Pod:
+class LocalPod:
     """A pod template: its metadata, its spec, its primary container, and where that stands in the run object."""
 
     metadata: Mapping[str, Any]
@@ -20,28 +20,26 @@ class Pod:
     path: str
 
 
-def find_pod(document: Mapping[str, Any], container: str) -> Pod | None:
-    """The pod template whose container has this name; None where there is none."""
-    return next(_pods(document, "", container), None)
+def find_pod(document: Mapping[str, Any], template: TrialTemplate) -> LocalPod | None:
+    """The pod template with the primary container; None where there is none."""
+    found = primary_pod(document, template)
+    if found is None:
+        return None
+    pod, container = found
+    steps = [*pod.path, *pod.place.containers]
+    held = _at(document, steps)
+    if isinstance(held, list):
+        steps.append(next(number for number, item in enumerate(held) if item is container))
+    path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps).removeprefix(".")
+    return LocalPod(_mapping(pod.template, "metadata"), _mapping(pod.template, "spec"), container, path)
 
 
-def _pods(value: Any, path: str, name: str) -> Iterator[Pod]:
-    if isinstance(value, list):
-        for number, item in enumerate(value):
-            yield from _pods(item, f"{path}[{number}]", name)
-        return
-    if not isinstance(value, Mapping):
-        return
-    spec = value.get("spec")
-    containers = spec.get("containers") if isinstance(spec, Mapping) else None
-    for number, container in enumerate(containers if isinstance(containers, list) else ()):
-        if isinstance(container, Mapping) and container.get("name") == name:
-            metadata = value.get("metadata") or {}
-            where = f"{path}.spec.containers[{number}]".removeprefix(".")
-            yield Pod(metadata, spec or {}, container, where)
-    for key in sorted(value, key=_rank):
-        yield from _pods(value[key], f"{path}.{key}", name)
+def _at(value: Any, steps: list[str | int]) -> Any:
+    for step in steps:
+        value = value[step]
+    return value
 
 
-def _rank(key: str) -> int:
-    return PRIMARY_REPLICAS.index(key) if key in PRIMARY_REPLICAS else len(PRIMARY_REPLICAS)
+def _mapping(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    held = value.get(key)
+    return held if isinstance(held, Mapping) else {}

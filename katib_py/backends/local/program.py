@@ -16,11 +16,11 @@ from katib_py.backends.local.configs import Configs
 from katib_py.backends.local.environment import Surroundings, environment, expand
 from katib_py.backends.local.folder import RunFolder
 from katib_py.backends.local.paths import Paths, run_paths
-from katib_py.backends.local.pod import Pod, find_pod
+from katib_py.backends.local.pod import LocalPod, find_pod
 from katib_py.backends.local.resources import Demand, demand
 from katib_py.core import names
 from katib_py.core.errors import InvalidInput, Problem, show
-from katib_py.core.experiment import CollectorKind, Experiment
+from katib_py.core.experiment import CollectorKind, Experiment, TrialTemplate
 
 GRACE_SECONDS: Final = 10.0
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -54,10 +54,9 @@ class Site:
         return collector.kind if collector is not None else CollectorKind.STDOUT
 
     @property
-    def container(self) -> str:
-        """The name of the primary container."""
-        template = self.experiment.spec.trial_template
-        return template.primary_container_name if template is not None else ""
+    def template(self) -> TrialTemplate:
+        """The experiment's trial template."""
+        return self.experiment.spec.trial_template or TrialTemplate()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +79,9 @@ def build_program(site: Site, document: Mapping[str, Any], run: RunFolder, own: 
 
     Raises InvalidInput with every reason why it cannot run here, paths as in the run object.
     """
-    pod = find_pod(document, site.container)
+    pod = find_pod(document, site.template)
     if pod is None:
-        name = show(site.container)
+        name = show(site.template.primary_container_name)
         raise InvalidInput([Problem("", f"this {document.get('kind')} has no pod template with a container {name}")])
     return _program(site, document, run, own, pod)
 
@@ -91,12 +90,14 @@ def build_collector(site: Site, document: Mapping[str, Any], run: RunFolder, own
     """The program of the Custom collector that stands beside the run; raises InvalidInput."""
     spec = site.experiment.spec.metrics_collector_spec
     container = spec.collector.custom_collector if spec is not None and spec.collector is not None else None
-    pod = find_pod(document, site.container) or Pod({}, {}, {}, "")
-    beside = Pod(pod.metadata, pod.spec, container or {}, "spec.metricsCollectorSpec.collector.customCollector")
+    pod = find_pod(document, site.template) or LocalPod({}, {}, {}, "")
+    beside = LocalLocalPod(
+        pod.metadata, pod.spec, container or {}, "spec.metricsCollectorSpec.collector.customCollector"
+    )
     return _program(site, document, run, own, beside)
 
 
-def _program(site: Site, document: Mapping[str, Any], run: RunFolder, own: Mapping[str, str], pod: Pod) -> Program:
+def _program(site: Site, document: Mapping[str, Any], run: RunFolder, own: Mapping[str, str], pod: LocalPod) -> Program:
     problems: list[Problem] = []
     variables = _attempt(lambda: _variables(pod, document, site), pod.path, problems, {})
     wanted = _attempt(lambda: demand(pod.container, _port(site)), pod.path, problems, Demand())
@@ -122,7 +123,7 @@ def _attempt(work: Any, path: str, problems: list[Problem], otherwise: Any) -> A
         return otherwise
 
 
-def _variables(pod: Pod, document: Mapping[str, Any], site: Site) -> dict[str, str]:
+def _variables(pod: LocalPod, document: Mapping[str, Any], site: Site) -> dict[str, str]:
     metadata = {**(document.get("metadata") or {}), **pod.metadata}
     metadata.setdefault("namespace", site.owner[0])
     return environment(pod.container, Surroundings(metadata, site.configs))
@@ -149,7 +150,7 @@ def _environment(site: Site, variables: Mapping[str, str], own: Mapping[str, str
 
 
 def _command(
-    pod: Pod, variables: Mapping[str, str], paths: Paths, search: tuple[str, str], problems: list[Problem]
+    pod: LocalPod, variables: Mapping[str, str], paths: Paths, search: tuple[str, str], problems: list[Problem]
 ) -> list[str]:
     """Command and args with everything replaced, the program by its absolute path; `search` is PATH and folder."""
     command, args = pod.container.get("command") or [], pod.container.get("args") or []
@@ -164,7 +165,7 @@ def _command(
     return [found or program, *rest]
 
 
-def _working_dir(pod: Pod, variables: Mapping[str, str], paths: Paths, site: Site, problems: list[Problem]) -> str:
+def _working_dir(pod: LocalPod, variables: Mapping[str, str], paths: Paths, site: Site, problems: list[Problem]) -> str:
     written = pod.container.get("workingDir")
     if not written:
         return site.cwd
@@ -191,12 +192,12 @@ def _with_odd_names(command: list[str], variables: Mapping[str, str]) -> list[st
     return ["/usr/bin/env", *odd, *command] if odd else command
 
 
-def _mounts(pod: Pod) -> dict[str, str]:
+def _mounts(pod: LocalPod) -> dict[str, str]:
     mounts = pod.container.get("volumeMounts") or []
     return {str(mount.get("mountPath", "")): str(mount.get("name", "")) for mount in mounts if mount.get("mountPath")}
 
 
-def _volume_files(pod: Pod, paths: Paths, configs: Configs) -> dict[str, bytes]:
+def _volume_files(pod: LocalPod, paths: Paths, configs: Configs) -> dict[str, bytes]:
     """The contents of mounted ConfigMaps and Secrets."""
     files: dict[str, bytes] = {}
     folders = {posixpath.basename(folder): folder for folder in paths.folders}
@@ -235,7 +236,7 @@ def _port(site: Site) -> int | None:
     return int(get.port) if get is not None and str(get.port).isdecimal() else None
 
 
-def _limits(document: Mapping[str, Any], pod: Pod) -> tuple[float | None, int, float]:
+def _limits(document: Mapping[str, Any], pod: LocalPod) -> tuple[float | None, int, float]:
     """Deadline, back-off limit and grace period, in seconds; raises InvalidInput."""
     spec = document.get("spec") or {}
     policy = spec.get("runPolicy") or {}
