@@ -19,7 +19,7 @@ from katib_py.core.errors import InvalidInput, NotFound, Problem, show
 from katib_py.core.experiment import Experiment
 from katib_py.core.parse import parse_experiment
 from katib_py.core.template import ConfigMaps
-from katib_py.core.validate import validate, validate_edit
+from katib_py.core.validate import Checks, validate, validate_edit
 
 COMPANIONS: Final = frozenset({"ConfigMap", "Secret"})
 
@@ -60,7 +60,7 @@ def _read(file: Path, namespace: str | None, strict: bool) -> Input:
     configs = Configs.of(companions)
     config_maps = _config_maps(companions, experiment.metadata.namespace)
     problems = list(parsed.problems)
-    problems += validate(experiment, config_maps=config_maps, check_regex=filter_problem, broken=parsed.broken)
+    problems += validate(experiment, Checks(filter_problem, config_maps=config_maps, broken=parsed.broken))
     if not any(problem.severity == "error" for problem in problems):
         problems += _stopper_problems(experiment)
         problems += preflight(experiment, configs, config_maps)

@@ -12,6 +12,7 @@ from katib_py.core.template import ConfigMaps
 from katib_py.core.validate.budget import budget_problems, name_problems
 from katib_py.core.validate.collector import collector_problems
 from katib_py.core.validate.edit import validate_edit
+from katib_py.core.validate.follows import follows
 from katib_py.core.validate.objective import algorithm_problems, early_stopping_problems, objective_problems
 from katib_py.core.validate.parameters import search_space_problems
 from katib_py.core.validate.template import template_problems
@@ -24,13 +25,15 @@ class Checks:
     """What is known of the platform; what is None is not checked.
 
     `check_regex` says what is wrong with a pattern as RE2, or None. `algorithms` and `early_stopping` are the names
-    that can be had. `config_maps` are those that a template may come from.
+    that can be had. `config_maps` are those that a template may come from. `broken` are the paths of fields that could
+    not be read (`Parsed.broken`): problems that only follow from them are left out.
     """
 
     check_regex: Callable[[str], str | None] | None = None
     algorithms: Collection[str] | None = None
     early_stopping: Collection[str] | None = None
     config_maps: ConfigMaps | None = None
+    broken: Collection[str] = ()
 
 
 NO_CHECKS: Final = Checks()
@@ -38,7 +41,8 @@ NO_CHECKS: Final = Checks()
 
 def validate(experiment: Experiment, checks: Checks = NO_CHECKS) -> list[Problem]:
     """Everything that is wrong with an experiment that has its defaults; warnings too."""
-    return list(_problems(experiment, checks))
+    found = (problem for problem in _problems(experiment, checks) if not follows(problem.path, checks.broken))
+    return list(dict.fromkeys(found))
 
 
 def _problems(experiment: Experiment, checks: Checks) -> Iterator[Problem]:
