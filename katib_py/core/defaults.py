@@ -62,7 +62,8 @@ def _parallel(spec: ExperimentSpec) -> int:
 
 
 def _parameter(parameter: ParameterSpec) -> ParameterSpec:
-    return _filled(parameter, feasible_space=_filled(parameter.feasible_space, distribution=Distribution.UNIFORM))
+    space = _filled(parameter.feasible_space, distribution=Distribution.UNIFORM)
+    return parameter.model_copy(update={"feasible_space": space})
 
 
 def _objective(objective: ObjectiveSpec) -> ObjectiveSpec:

@@ -24,9 +24,9 @@ __all__ = ["NO_CHECKS", "Checks", "validate", "validate_edit"]
 class Checks:
     """What is known of the platform; what is None is not checked.
 
-    `check_regex` says what is wrong with a pattern as RE2, or None. `algorithms` and `early_stopping` are the names
-    that can be had. `config_maps` are those that a template may come from. `broken` are the paths of fields that could
-    not be read (`Parsed.broken`): problems that only follow from them are left out.
+    `check_regex` says what is wrong with a metric filter as RE2 ("must …"), or None. `algorithms` and `early_stopping`
+    are the names that can be had. `config_maps` are those that a template may come from. `broken` are the paths of
+    fields that could not be read (`Parsed.broken`): problems that only follow from them are left out.
     """
 
     check_regex: Callable[[str], str | None] | None = None

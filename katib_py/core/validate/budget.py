@@ -14,6 +14,9 @@ NAME: Final = re.compile(r"[a-z](?:[-a-z0-9]*[a-z0-9])?")
 NAMESPACE: Final = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
 
 
+SELF_ENDING: Final = frozenset({"grid"})  # algorithms that run out of points
+
+
 def name_problems(metadata: Metadata) -> Iterator[Problem]:
     """The name becomes the prefix of trials' names and a label, so it is a short DNS label."""
     name, namespace = metadata.name, metadata.namespace
@@ -64,6 +67,7 @@ def _against_max(spec: ExperimentSpec) -> Iterator[Problem]:
 
 def _ends(spec: ExperimentSpec) -> bool:
     has_goal = spec.objective is not None and spec.objective.goal is not None
-    return has_goal or any(
+    ends_itself = spec.algorithm is not None and spec.algorithm.algorithm_name in SELF_ENDING
+    return has_goal or ends_itself or any(
         limit is not None for limit in (spec.max_trial_count, spec.max_duration_seconds, spec.stop_when)
     )

@@ -71,38 +71,7 @@ def _custom_problems(spec: MetricsCollectorSpec) -> Iterator[Problem]:
 
 
 def _filter_problems(source: Source, check_regex: CheckRegex | None) -> Iterator[Problem]:
-    for index, pattern in enumerate(source.filter.metrics_format if source.filter else ()):
-        where = f"{PATH}.source.filter.metricsFormat[{index}]"
+    for index, pattern in enumerate(source.filter.metrics_format if source.filter and check_regex else ()):
         complaint = check_regex(pattern) if check_regex is not None else None
         if complaint is not None:
-            yield Problem(where, f"is {show(pattern)}; must be a regular expression of RE2: {complaint}")
-        elif (groups := capture_groups(pattern)) < 2:
-            words = "no group" if groups == 0 else "one group"
-            yield Problem(where, f"is {show(pattern)}, with {words}; must have two: the metric's name and its value")
-
-
-def capture_groups(pattern: str) -> int:
-    """The number of capturing groups of an RE2 pattern, escapes and character classes understood."""
-    groups, position, in_class = 0, 0, False
-    while position < len(pattern):
-        rest = pattern[position:]
-        if rest.startswith("\\Q"):
-            end = pattern.find("\\E", position)
-            position = len(pattern) if end < 0 else end + 2
-            continue
-        if rest.startswith("\\"):
-            position += 2
-            continue
-        if in_class:
-            posix = pattern.find(":]", position) if rest.startswith("[:") else -1
-            position = posix + 2 if posix >= 0 else position + 1
-            in_class = posix >= 0 or rest[0] != "]"
-            continue
-        if rest.startswith("["):
-            in_class = True
-            position += 2 if rest.startswith("[^") else 1
-            position += pattern.startswith("]", position)
-            continue
-        groups += rest[0] == "(" and (not rest.startswith("(?") or rest.startswith(("(?P<", "(?<")))
-        position += 1
-    return groups
+            yield Problem(f"{PATH}.source.filter.metricsFormat[{index}]", f"is {show(pattern)}; {complaint}")
