@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from katib_py.backends.local.catalog import Catalog
 from katib_py.backends.local.configs import Configs
+from katib_py.backends.local.home import Home
 from katib_py.backends.local.preflight import preflight
+from katib_py.backends.local.program import Site
 from katib_py.collectors.filters import filter_problem
 from katib_py.controller.ports import Key
 from katib_py.core.defaults import default
 from katib_py.core.documents import read_documents
-from katib_py.core.early_stopping import parse_stopper
+from katib_py.core.early_stopping import STOPPERS, parse_stopper
 from katib_py.core.errors import InvalidInput, NotFound, Problem, show
 from katib_py.core.experiment import Experiment
 from katib_py.core.parse import parse_experiment
-from katib_py.core.template import ConfigMaps
+from katib_py.core.template import ConfigMaps, read_source
 from katib_py.core.validate import Checks, validate, validate_edit
 
 COMPANIONS: Final = frozenset({"ConfigMap", "Secret"})
@@ -50,7 +54,8 @@ def read_input(file: Path, namespace: str | None, strict: bool = False) -> Input
     try:
         return _read(file, namespace, strict)
     except InvalidInput as error:
-        raise InvalidInput([Problem(_where(file, problem), problem.message) for problem in error.problems]) from None
+        named = [replace(problem, path=_where(file, problem)) for problem in error.problems]
+        raise InvalidInput(named) from None
 
 
 def _read(file: Path, namespace: str | None, strict: bool) -> Input:
@@ -59,14 +64,27 @@ def _read(file: Path, namespace: str | None, strict: bool) -> Input:
     experiment = default(_in_namespace(parsed.experiment, namespace))
     configs = Configs.of(companions)
     config_maps = _config_maps(companions, experiment.metadata.namespace)
-    problems = list(parsed.problems)
-    problems += validate(experiment, Checks(filter_problem, config_maps=config_maps, broken=parsed.broken))
-    if not any(problem.severity == "error" for problem in problems):
+    checks = Checks(filter_problem, early_stopping=STOPPERS, config_maps=config_maps, broken=parsed.broken)
+    problems = [*parsed.problems, *validate(experiment, checks)]
+    if not _hinders(problems):
         problems += _stopper_problems(experiment)
-        problems += preflight(experiment, configs, config_maps)
-    if any(problem.severity == "error" for problem in problems):
+        problems += _preflight(experiment, configs, config_maps)
+    if _hinders(problems):
         raise InvalidInput(problems)
     return Input(experiment, configs, config_maps, tuple(problems))
+
+
+def _hinders(problems: Iterable[Problem]) -> bool:
+    return any(problem.severity == "error" for problem in problems)
+
+
+def _preflight(experiment: Experiment, configs: Configs, config_maps: ConfigMaps) -> list[Problem]:
+    assert experiment.spec.trial_template is not None
+    try:
+        document = read_source(experiment.spec.trial_template, config_maps).plainly()
+    except InvalidInput as error:
+        return list(error.problems)
+    return preflight(Site(experiment, str(Home.find().runs), os.getcwd(), configs), document)
 
 
 def _bytes(file: Path) -> bytes:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from katib_py.cli.progress import WORDS, metric_words, span
 from katib_py.core.experiment import Experiment
@@ -63,10 +64,9 @@ def summary(console: Console, experiment: Experiment, status: ExperimentStatus, 
     assert objective is not None
     if verdict is not None:
         entry = status.find("Succeeded" if verdict.succeeded else "Failed")
-        style = "bold green" if verdict.succeeded else "bold red"
-        word = "Succeeded" if verdict.succeeded else "Failed"
+        head = Text("Succeeded", "bold green") if verdict.succeeded else Text("Failed", "bold red")
         message = entry.message if entry is not None else ""
-        console.print(f"[{style}]{word}[/] {verdict.reason}: {message}", highlight=False, soft_wrap=True)
+        console.print(head.append(f" {verdict.reason}: {message}", "not bold default"), soft_wrap=True)
     counts = ", ".join(f"{count} {WORDS[state]}" for state, count in tally.counts.items() if count)
     took = ""
     if status.start is not None and status.completion is not None:

@@ -18,8 +18,8 @@ from katib_py.backends.local.database import Database
 from katib_py.backends.local.lease import lease_holder
 from katib_py.backends.local.session import Session
 from katib_py.cli.failure import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_SUCCEEDED, problem_lines
-from katib_py.cli.inspect import BEST, Place, check_output, console, every_trial, kind_of
 from katib_py.cli.input import Input, read_input
+from katib_py.cli.inspect import BEST, Place, check_output, console, every_trial, kind_of
 from katib_py.cli.progress import PlainProgress, TerminalProgress
 from katib_py.cli.report import best_trials, summary, trials_table
 from katib_py.controller.engine import Outcome
