@@ -64,7 +64,7 @@ SOUND = {
 
 @pytest.fixture(scope="session")
 def document():
-    """A function that gives the sound document with values at dotted paths changed, or taken out where they are `...`."""
+    """Gives the sound document with values at dotted paths changed, or taken out where they are `...`."""
 
     def changed(changes=None):
         result = copy.deepcopy(SOUND)

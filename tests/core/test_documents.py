@@ -42,12 +42,13 @@ def test_unquoted_scalars_mean_what_kubectl_makes_of_them(text, value):
 
 
 texts = st.text(st.characters(codec="utf-8", max_codepoint=0xFFFF))  # YAML has no surrogate pairs as JSON does
+keys = st.text(st.characters(codec="utf-8", max_codepoint=0xFFFF), max_size=20)  # YAML ends a key after 1024 characters
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts
 
 
 @given(
     st.recursive(
-        scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3), max_leaves=10
+        scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3), max_leaves=10
     )
 )
 def test_json_is_read_as_it_is(value):
