@@ -76,7 +76,7 @@ def document():
             if value is ...:
                 del holder[last]
             else:
-                holder[last] = value
+                holder[last] = copy.deepcopy(value)
         return result
 
     return changed
