@@ -45,6 +45,9 @@ def run(file: Path, platform: str, db: str | None, namespace: str | None, output
     with closing(Database(place.home.db_url)) as database:
         catalog = Catalog(database)
         experiment = given.apply(catalog, time.time())
+        if experiment.spec.suspend:
+            # The file keeps it waiting in a cluster; whoever types `run` wants it to run.
+            experiment = catalog.suspend(key, False)
         outcome = _drive(Session(place.home, database, given.configs, given.config_maps), experiment, output)
         code = _report(catalog, key, outcome, output)
     raise SystemExit(code)

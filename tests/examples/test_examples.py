@@ -10,11 +10,14 @@ from pathlib import Path
 import pytest
 import yaml
 
+from katib_py.cli.input import read_input
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 ROW = re.compile(r"\| \[(.+\.yaml)\]\(\1\) \| .+ \| (\w+)(?:, (\d+) trials)? \|")
 ENDS = {
     file: (reason, trials and int(trials)) for file, reason, trials in ROW.findall((EXAMPLES / "README.md").read_text())
 }
+TEMPLATES = sorted(EXAMPLES.parent.glob("trial_templates/*/experiment.yaml"))
 FILES = sorted(path.name for path in EXAMPLES.glob("*.yaml"))
 
 
@@ -48,9 +51,9 @@ def test_an_example_is_named_like_its_file_and_says_what_it_shows(file):
     assert next(yaml.safe_load_all(text))["metadata"]["name"] == file.removesuffix(".yaml")
 
 
-@pytest.mark.parametrize("file", FILES)
-def test_an_example_is_valid_to_the_letter(file, tmp_path):
-    assert "is valid" in katib_py(tmp_path, "validate", "--strict", str(EXAMPLES / file))
+@pytest.mark.parametrize("file", [EXAMPLES / file for file in FILES] + TEMPLATES, ids=str)
+def test_an_experiment_is_valid_to_the_letter(file):
+    read_input(file, None, strict=True)
 
 
 @pytest.mark.parametrize("file", FILES)
