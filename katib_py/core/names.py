@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Final
+
+from katib_py.core.permutation import permuted
 
 GROUP: Final = "kubeflow.org"
 API_VERSION: Final = "kubeflow.org/v1beta1"
@@ -36,30 +37,18 @@ MAX_EXPERIMENT_NAME: Final = 40
 ALPHABET: Final = "bcdfghjklmnpqrstvwxz2456789"
 LETTERS: Final = "bcdfghjklmnpqrstvwxz"
 _SUFFIX_SPACE: Final = len(LETTERS) * len(ALPHABET) ** 7
-_ROUNDS: Final = 4
-_HALF: Final = 460_000  # its square is just above _SUFFIX_SPACE, so cycle-walking ends fast
 
 
 def trial_name(experiment: str, uid: str, index: int) -> str:
     """The name of the experiment's trial number `index` (from 0): no two indices share one.
 
-    A Feistel permutation of the index keyed by the uid, so the name is known before anything is written and two
-    controllers that create the same trial agree on it.
+    A permutation of the index keyed by the uid, so the name is known before anything is written and two controllers
+    that create the same trial agree on it.
     """
-    value = _permute(index % _SUFFIX_SPACE, uid)
-    while value >= _SUFFIX_SPACE:
-        value = _permute(value, uid)
+    value = permuted(index, _SUFFIX_SPACE, uid)
     first, rest = divmod(value, len(ALPHABET) ** 7)
     suffix = LETTERS[first]
     for power in range(6, -1, -1):
         digit, rest = divmod(rest, len(ALPHABET) ** power)
         suffix += ALPHABET[digit]
     return f"{experiment}-{suffix}"
-
-
-def _permute(value: int, key: str) -> int:
-    left, right = divmod(value, _HALF)
-    for turn in range(_ROUNDS):
-        digest = hashlib.blake2b(f"{key}/{turn}/{right}".encode(), digest_size=8).digest()
-        left, right = right, (left + int.from_bytes(digest, "big")) % _HALF
-    return left * _HALF + right
