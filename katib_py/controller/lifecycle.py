@@ -13,6 +13,7 @@ from katib_py.core.early_stopping import Standing
 from katib_py.core.errors import RenderError
 from katib_py.core.experiment import CollectorKind
 from katib_py.core.objective import Measurement, Metric, ObservationFold, observe
+from katib_py.core.stop_rules import RuleWatch
 from katib_py.core.trial import StopIntent, StopKind, TrialRecord, TrialState, Waiting
 from katib_py.core.verdict import RunEnd, conclude, vanished
 
@@ -28,7 +29,12 @@ class LiveRun:
 
     order: RunOrder
     fold: ObservationFold
+    rules: RuleWatch | None = None
     seen: set[str] = field(default_factory=set)
+
+    def broken_rule(self, item: Measurement) -> str | None:
+        """Why the rules that the trial was given end it with this measurement, if they do."""
+        return self.rules.measured(item.metric, item.value) if self.rules is not None else None
 
 
 class Lifecycle:
@@ -95,7 +101,9 @@ class Lifecycle:
             self._put(conclude(trial, end, (), self._board.objective, now), change, now)
             return
         order = RunOrder(trial, self._board.trial_uid(trial.name), document, adopt_only)
-        self._runs[trial.name] = LiveRun(order, ObservationFold(self._board.objective.metric_names))
+        objective, rules = self._board.objective, trial.assignment.rules
+        watch = RuleWatch(rules, objective) if rules else None
+        self._runs[trial.name] = LiveRun(order, ObservationFold(objective.metric_names), watch)
         if self._stopper is not None:
             self._stopper.begin(trial.name)
         self._runner.start(order)
@@ -118,14 +126,18 @@ class Lifecycle:
                 self._measured(run.order.name, (measurement,), change)
 
     def _measured(self, name: str, measurements: tuple[Measurement, ...], change: Change) -> None:
-        run, objective = self._runs[name], self._board.objective.objective_metric_name
+        run = self._runs[name]
         for item in measurements:
             run.fold.add(item)
             run.seen.add(item.metric)
-            if self._stopper is not None and item.metric == objective:
-                reason = self._stopper.measured(name, item.value)
-                if reason is not None and self._board.live[name].stop is None:
-                    self.tell_to_stop(name, StopIntent(StopKind.EARLY_STOPPED, reason), change)
+            reason = self._stop_reason(name, item) or run.broken_rule(item)
+            if reason is not None and self._board.live[name].stop is None:
+                self.tell_to_stop(name, StopIntent(StopKind.EARLY_STOPPED, reason), change)
+
+    def _stop_reason(self, name: str, item: Measurement) -> str | None:
+        if self._stopper is None or item.metric != self._board.objective.objective_metric_name:
+            return None
+        return self._stopper.measured(name, item.value)
 
     def tell_to_stop(self, name: str, intent: StopIntent, change: Change) -> None:
         """Record the decision to end a trial's run; a trial that has no run ends or waits at once."""
