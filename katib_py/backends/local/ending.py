@@ -8,9 +8,11 @@ import time
 from collections.abc import Collection
 from typing import Final
 
+import psutil
+
 from katib_py.backends.local import scan
 from katib_py.backends.local.folder import RunFolder
-from katib_py.backends.local.process import RunProcess
+from katib_py.backends.local.process import RunProcess, is_run
 
 LOOK_SECONDS: Final = 0.02
 GIVE_UP_SECONDS: Final = 10.0  # a process that survives SIGKILL for so long hangs in the kernel
@@ -24,15 +26,29 @@ async def end(process: RunProcess, folder: RunFolder, grace: float, reason: str,
     """
     if not process.alive or folder.exit_status() is not None:
         return
-    below = await asyncio.to_thread(scan.descendants, process.pid)
+    deadline = time.monotonic() + grace
     folder.tell_to_stop(reason)
-    process.signal(signal.SIGTERM)
-    scan.send(below, signal.SIGTERM)
-    await _gone(process, grace)
+    below = await _ask(process, folder, deadline)
+    await _gone(process, deadline - time.monotonic())
     scan.send(below, signal.SIGKILL)
     process.signal(signal.SIGKILL)
     await sweep(folder.path, but)
     await _gone(process, GIVE_UP_SECONDS)
+
+
+async def _ask(process: RunProcess, folder: RunFolder, deadline: float) -> list[psutil.Process]:
+    """Send SIGTERM to the program and all below it; they are returned.
+
+    The shell survives the signal. If it came before the shell had started the program it must be sent once more.
+    """
+    while True:
+        below = await asyncio.to_thread(scan.descendants, process.pid)
+        process.signal(signal.SIGTERM)
+        scan.send(below, signal.SIGTERM)
+        started = any(not is_run(child.pid, folder) for child in below)
+        if started or not process.alive or time.monotonic() > deadline:
+            return below
+        await asyncio.sleep(LOOK_SECONDS)
 
 
 async def sweep(folder: str, but: Collection[str] = ()) -> None:

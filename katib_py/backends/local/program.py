@@ -91,9 +91,8 @@ def build_collector(site: Site, document: Mapping[str, Any], run: RunFolder, own
     spec = site.experiment.spec.metrics_collector_spec
     container = spec.collector.custom_collector if spec is not None and spec.collector is not None else None
     pod = find_pod(document, site.template) or LocalPod({}, {}, {}, "")
-    beside = LocalLocalPod(
-        pod.metadata, pod.spec, container or {}, "spec.metricsCollectorSpec.collector.customCollector"
-    )
+    path = "spec.metricsCollectorSpec.collector.customCollector"
+    beside = LocalPod(pod.metadata, pod.spec, container or {}, path)
     return _program(site, document, run, own, beside)
 
 
