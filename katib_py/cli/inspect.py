@@ -15,7 +15,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from katib_py.backends.local.catalog import Catalog
+from katib_py.backends.local.catalog import Catalog, CountedEvent
 from katib_py.backends.local.database import Database
 from katib_py.backends.local.home import Home
 from katib_py.cli.progress import span
@@ -25,7 +25,7 @@ from katib_py.core.errors import InvalidInput, NotFound, Problem, show
 from katib_py.core.experiment import Experiment
 from katib_py.core.objective import objective_value
 from katib_py.core.objects import suggestion_object, trial_object
-from katib_py.core.status import parse_time
+from katib_py.core.status import parse_time, time_text
 from katib_py.core.trial import TrialRecord
 
 Json = dict[str, Any]
@@ -70,7 +70,7 @@ def get(place: Place, kind: str, name: str | None, output: str) -> None:
 
 
 def describe(place: Place, kind: str, name: str) -> None:
-    """Print an object as YAML, with its events."""
+    """Print an object as YAML, and its events as a second document."""
     wanted = kind_of(kind)
     with closing(Database(place.home.db_url)) as database:
         catalog = Catalog(database)
@@ -83,10 +83,8 @@ def describe(place: Place, kind: str, name: str) -> None:
         else:
             key = place.key(name)
             document = catalog.get(key).dump()
-        print(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), end="")
         events = [event for event in catalog.events(key) if wanted != "Trial" or event.event.name == name]
-        if events:
-            console().print(_events_table(events))
+    print(yaml.safe_dump_all([document, _event_list(events)], sort_keys=False, allow_unicode=True), end="")
 
 
 def logs(place: Place, trial: str) -> None:
@@ -219,15 +217,29 @@ def _suggestion(catalog: Catalog, key: Key) -> Json:
 def _events(catalog: Catalog, place: Place, name: str | None) -> tuple[list[Json], Table]:
     names = [name] if name else [experiment.name for experiment in catalog.experiments(place.namespace)]
     events = [event for item in names for event in catalog.events(place.key(item))]
-    return [{**event.event._asdict(), "first": event.first, "count": event.times} for event in events], _events_table(
-        events
-    )
+    return _event_list(events)["items"], _events_table(events)
 
 
 LISTERS: Final = {"Experiment": _experiments, "Trial": _trials, "Suggestion": _suggestions, "Event": _events}
 
 
-def _events_table(events: list[Any]) -> Table:
+def _event_list(events: list[CountedEvent]) -> Json:
+    items = [
+        {
+            "type": item.event.type.value,
+            "reason": item.event.reason,
+            "involvedObject": {"kind": item.event.kind, "name": item.event.name},
+            "message": item.event.message,
+            "count": item.times,
+            "firstTimestamp": time_text(item.first),
+            "lastTimestamp": time_text(item.event.time),
+        }
+        for item in events
+    ]
+    return {"kind": "EventList", "items": items}
+
+
+def _events_table(events: list[CountedEvent]) -> Table:
     table = _table("type", "reason", "object", "count", "message")
     for item in events:
         event = item.event

@@ -1,15 +1,10 @@
-"""Experiments on the simulated platform: the real engine and the real suggestion service, a virtual clock."""
-
-from collections.abc import Mapping
-
 import pytest
+from support.simulation import sphere
 
 from katib_py.backends.local.home import Home
 from katib_py.backends.local.suggesters import LocalSuggesters
 from katib_py.backends.simulated.platform import SimulatedPlatform
-from katib_py.backends.simulated.runner import SimulatedRun, from_function
-from katib_py.core.defaults import default
-from katib_py.core.experiment import Experiment
+from katib_py.backends.simulated.runner import from_function
 
 
 @pytest.fixture
@@ -26,34 +21,3 @@ def simulate(suggesters):
         return SimulatedPlatform(simulation or from_function("loss", sphere), suggesters(), workers)
 
     return make
-
-
-def sphere(parameters: Mapping[str, str]) -> float:
-    return sum((float(value) - 0.3) ** 2 for value in parameters.values())
-
-
-def curve(parameters: Mapping[str, str], trial: str) -> SimulatedRun:
-    """Ten steps of a minute; the loss of a step is the trial's own level."""
-    level = sphere(parameters)
-    return SimulatedRun(600.0, [(60.0 * step, "loss", level) for step in range(1, 11)])
-
-
-def experiment(name="demo", **spec) -> Experiment:
-    space = {"min": "0", "max": "1"}
-    document = {
-        "metadata": {"name": name, "uid": "6f3c8a52-0000-4000-8000-000000000000"},
-        "spec": {
-            "maxTrialCount": 12,
-            "parallelTrialCount": 3,
-            "objective": {"type": "minimize", "objectiveMetricName": "loss"},
-            "algorithm": {"algorithmName": "random"},
-            "parameters": [{"name": "x", "parameterType": "double", "feasibleSpace": space}],
-            "trialTemplate": {
-                "primaryContainerName": "main",
-                "trialParameters": [{"name": "x", "reference": "x"}],
-                "trialSpec": {"apiVersion": "batch/v1", "kind": "Job"},
-            },
-            **spec,
-        },
-    }
-    return default(Experiment.model_validate(document))

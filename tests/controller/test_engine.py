@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from conftest import curve, experiment, sphere
+from support.simulation import curve, experiment, sphere
 
 from katib_py.backends.simulated.runner import SimulatedRun, from_function
 from katib_py.controller.engine import Engine, Outcome

@@ -1,0 +1,7 @@
+import pytest
+from support.shell import Shell
+
+
+@pytest.fixture
+def shell(tmp_path):
+    return Shell(tmp_path)

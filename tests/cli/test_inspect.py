@@ -1,0 +1,68 @@
+"""Looking at what the store holds."""
+
+import json
+
+import pytest
+import yaml
+
+
+@pytest.fixture
+def done(shell):
+    assert shell("run", shell.write()).returncode == 0
+    return shell
+
+
+def first_trial(shell):
+    return json.loads(shell("get", "trials", "demo", "-o", "json").stdout)["items"][0]
+
+
+def test_trials_are_objects_as_katibs_clients_know_them(done):
+    trial = first_trial(done)
+    assert (trial["apiVersion"], trial["kind"]) == ("kubeflow.org/v1beta1", "Trial")
+    assert [entry["type"] for entry in trial["status"]["conditions"]] == ["Created", "Running", "Succeeded"]
+    assert trial["status"]["observation"]["metrics"][0]["name"] == "loss"
+    assert trial["metadata"]["labels"]["katib.kubeflow.org/experiment"] == "demo"
+
+
+def test_the_suggestion_lists_every_assignment(done):
+    suggestion = json.loads(done("get", "suggestion", "demo", "-o", "json").stdout)
+    assert suggestion["status"]["suggestionCount"] == len(suggestion["status"]["suggestions"]) == 4
+
+
+def test_describe_prints_yaml_that_can_be_read_back(done):
+    experiment, events = yaml.safe_load_all(done("describe", "experiment", "demo").stdout)
+    assert experiment["status"]["trialsSucceeded"] == 4
+    assert [event["reason"] for event in events["items"]] == ["ExperimentMaxTrialsReached"]
+
+
+def test_logs_print_what_the_trial_wrote(done):
+    trial = first_trial(done)
+    value = trial["spec"]["parameterAssignments"][0]["value"]
+    assert done("logs", trial["metadata"]["name"]).stdout == f"loss={value}\n"
+
+
+def test_best_shows_the_best_first(done):
+    best = json.loads(done("best", "demo", "-o", "json").stdout)
+    values = [float(trial["status"]["observation"]["metrics"][0]["min"]) for trial in best["trials"]]
+    assert values == sorted(values)
+    assert best["bestTrialName"] == best["trials"][0]["metadata"]["name"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("get", "experiment", "nobody"), "nobody"),
+        (("describe", "trial", "nobody"), "nobody"),
+        (("logs", "nobody"), "nobody"),
+        (("best", "nobody"), "nobody"),
+        (("stop", "nobody"), "nobody"),
+        (("get", "things"), "things"),
+        (("get", "experiments", "-o", "xml"), "xml"),
+        (("get", "experiments", "--db", "nonsense"), "nonsense"),
+    ],
+)
+def test_what_is_not_there_is_said_in_a_line(shell, arguments, words):
+    done = shell(*arguments)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
