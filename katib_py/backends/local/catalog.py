@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import partial
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from katib_py.backends.local.database import Database
 from katib_py.backends.local.store import experiment_of, suggestion_of
@@ -19,7 +19,8 @@ from katib_py.core.errors import Conflict, NotFound
 from katib_py.core.experiment import Experiment
 from katib_py.core.record import unpack, unpack_assignment
 from katib_py.core.status import time_text
-from katib_py.core.trial import Assignment, TrialRecord, TrialState
+from katib_py.core.trial import Assignment, TrialRecord, TrialState, trial_uid
+from katib_py.observations import database as observations
 
 
 class Applied(StrEnum):
@@ -70,7 +71,10 @@ class Catalog:
         return self._database.run_now(partial(_suspend, key, suspended))
 
     def delete(self, key: Key) -> list[str]:
-        """Delete the experiment and its trials, events and lease, and return the trials' names; raises NotFound."""
+        """Delete the experiment and all that it owns in the database, and return its trials' names; raises NotFound.
+
+        Its runs must have ended. Their folders are the caller's to remove.
+        """
         return self._database.run_now(partial(_delete, key))
 
     def trials(
@@ -156,9 +160,12 @@ def _suspend(key: Key, suspended: bool, connection: Connection) -> Experiment:
 
 
 def _delete(key: Key, connection: Connection) -> list[str]:
-    number = _row(key, connection).id
-    names = list(connection.execute(select(TRIALS.c.name).where(TRIALS.c.experiment == number)).scalars())
-    connection.execute(delete(EXPERIMENTS).where(EXPERIMENTS.c.id == number))
+    row = _row(key, connection)
+    names = list(connection.execute(select(TRIALS.c.name).where(TRIALS.c.experiment == row.id)).scalars())
+    uids = [{"uid": trial_uid(row.uid, name)} for name in names]
+    for table in (observations.logs, observations.runs, observations.stops) if uids else ():
+        connection.execute(delete(table).where(table.c.trial_uid == bindparam("uid")), uids)
+    connection.execute(delete(EXPERIMENTS).where(EXPERIMENTS.c.id == row.id))
     return names
 
 

@@ -133,13 +133,3 @@ def _reap(process: subprocess.Popen[bytes]) -> None:
         process.wait(CALL_SECONDS)
     except subprocess.TimeoutExpired:
         process.returncode = 0  # it is nobody's child when we are gone, and no mistake
-
-
-_MANAGERS: Final[set[DbManager]] = set()
-
-
-async def db_manager(home: Home) -> Address:
-    """Have the work folder's manager running until this process ends; raises ServiceUnavailable."""
-    manager = DbManager(home)
-    _MANAGERS.add(manager)
-    return await manager.start()

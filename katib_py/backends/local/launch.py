@@ -18,7 +18,7 @@ from katib_py.backends.local.run import Run
 from katib_py.backends.local.slots import Grant, Shortage
 from katib_py.controller.ports import RunOrder
 from katib_py.core import names
-from katib_py.core.errors import InvalidInput, StoreUnavailable
+from katib_py.core.errors import Problem, StoreUnavailable
 from katib_py.core.experiment import CollectorKind
 from katib_py.observations import log, reports
 
@@ -42,8 +42,8 @@ class Launcher:
         self._calls = calls
         self._announcing: set[asyncio.Task[None]] = set()
 
-    def program(self, order: RunOrder, folder: RunFolder) -> Program:
-        """The program of the order; raises InvalidInput."""
+    def program(self, order: RunOrder, folder: RunFolder) -> tuple[Program, list[Problem]]:
+        """The program of the order, and why it cannot be started here."""
         return build_program(self._site, order.document, folder, self._own(order, folder))
 
     def launch(self, run: Run) -> None:
@@ -56,11 +56,12 @@ class Launcher:
             self._find_room(run)
 
     def companion(self, run: Run) -> Companion | None:
-        """The Custom collector of the run, if the experiment has one; raises InvalidInput."""
+        """The Custom collector of the run, if the experiment has one."""
         if self._site.kind is not CollectorKind.CUSTOM:
             return None
         own = self._own(run.order, folder_of(run.folder))
-        return Companion(run.folder, build_collector(self._site, run.order.document, run.folder, own))
+        program, _ = build_collector(self._site, run.order.document, run.folder, own)
+        return Companion(run.folder, program)
 
     async def close(self) -> None:
         """Start nothing more."""
@@ -119,7 +120,7 @@ class Launcher:
             if run.companion is not None:
                 run.companion.start()
             pid = spawn(run.folder, run.start, program.command, program.cwd, env)
-        except (OSError, ValueError, InvalidInput) as error:
+        except (OSError, ValueError) as error:
             self._calls.refused(run, "CannotStart", f"{program.command[0]} cannot be started: {error}")
         else:
             self._calls.started(run, pid)

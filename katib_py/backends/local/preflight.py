@@ -10,7 +10,7 @@ from katib_py.backends.local.folder import run_folder
 from katib_py.backends.local.pod import LocalPod, find_pod
 from katib_py.backends.local.program import Site, build_collector, build_program
 from katib_py.backends.local.resources import GPU, Demand, machine, refuse_impossible
-from katib_py.core.errors import InvalidInput, Problem, show
+from katib_py.core.errors import Problem, show
 from katib_py.core.experiment import CollectorKind
 
 TEMPLATE: Final = "spec.trialTemplate.trialSpec"
@@ -38,17 +38,11 @@ def preflight(site: Site, document: Mapping[str, Any]) -> list[Problem]:
 
 def _errors(site: Site, document: Mapping[str, Any]) -> tuple[list[Problem], Demand]:
     folder = run_folder(site.runs, site.owner, "preflight", 0)
-    problems, demand = [], Demand()
-    try:
-        demand = build_program(site, document, folder, {}).demand
-    except InvalidInput as error:
-        problems += [replace(each, path=f"{TEMPLATE}.{each.path}".rstrip(".")) for each in error.problems]
+    program, found = build_program(site, document, folder, {})
+    problems = [replace(each, path=f"{TEMPLATE}.{each.path}".rstrip(".")) for each in found]
     if site.kind is CollectorKind.CUSTOM:
-        try:
-            build_collector(site, document, folder, {})
-        except InvalidInput as error:
-            problems += error.problems
-    return problems, demand
+        problems += build_collector(site, document, folder, {})[1]
+    return problems, program.demand
 
 
 def _notices(pod: LocalPod) -> Iterator[tuple[str, str]]:

@@ -74,20 +74,24 @@ class Program:
     grace: float = GRACE_SECONDS
 
 
-def build_program(site: Site, document: Mapping[str, Any], run: RunFolder, own: Mapping[str, str]) -> Program:
-    """The program of a rendered run object; `own` are the KATIB_* variables of this run.
+Built = tuple[Program, list[Problem]]
 
-    Raises InvalidInput with every reason why it cannot run here, paths as in the run object.
+
+def build_program(site: Site, document: Mapping[str, Any], run: RunFolder, own: Mapping[str, str]) -> Built:
+    """The program of a rendered run object, and every reason why it cannot run here, paths as in the run object.
+
+    `own` are the KATIB_* variables of this run.
     """
     pod = find_pod(document, site.template)
     if pod is None:
         name = show(site.template.primary_container_name)
-        raise InvalidInput([Problem("", f"this {document.get('kind')} has no pod template with a container {name}")])
+        missing = f"this {document.get('kind')} has no pod template with a container {name}"
+        return Program((), {}, ""), [Problem("", missing)]
     return _program(site, document, run, own, pod)
 
 
-def build_collector(site: Site, document: Mapping[str, Any], run: RunFolder, own: Mapping[str, str]) -> Program:
-    """The program of the Custom collector that stands beside the run; raises InvalidInput."""
+def build_collector(site: Site, document: Mapping[str, Any], run: RunFolder, own: Mapping[str, str]) -> Built:
+    """The program of the Custom collector that stands beside the run, and why it cannot run here."""
     spec = site.experiment.spec.metrics_collector_spec
     container = spec.collector.custom_collector if spec is not None and spec.collector is not None else None
     pod = find_pod(document, site.template) or LocalPod({}, {}, {}, "")
@@ -96,7 +100,7 @@ def build_collector(site: Site, document: Mapping[str, Any], run: RunFolder, own
     return _program(site, document, run, own, beside)
 
 
-def _program(site: Site, document: Mapping[str, Any], run: RunFolder, own: Mapping[str, str], pod: LocalPod) -> Program:
+def _program(site: Site, document: Mapping[str, Any], run: RunFolder, own: Mapping[str, str], pod: LocalPod) -> Built:
     problems: list[Problem] = []
     variables = _attempt(lambda: _variables(pod, document, site), pod.path, problems, {})
     wanted = _attempt(lambda: demand(pod.container, _port(site)), pod.path, problems, Demand())
@@ -107,10 +111,8 @@ def _program(site: Site, document: Mapping[str, Any], run: RunFolder, own: Mappi
     cwd = _working_dir(pod, variables, paths, site, problems)
     command = _command(pod, variables, paths, (env["PATH"], cwd), problems)
     limits = _attempt(lambda: _limits(document, pod), "", problems, (None, 0, GRACE_SECONDS))
-    if problems:
-        raise InvalidInput(problems)
     files = _volume_files(pod, paths, site.configs)
-    return Program(_with_odd_names(command, variables), env, cwd, paths, files, wanted, *limits)
+    return Program(_with_odd_names(command, variables), env, cwd, paths, files, wanted, *limits), problems
 
 
 def _attempt(work: Any, path: str, problems: list[Problem], otherwise: Any) -> Any:

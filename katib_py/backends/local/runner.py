@@ -17,14 +17,14 @@ from katib_py.backends.local.ending import end, sweep
 from katib_py.backends.local.folder import RunFolder
 from katib_py.backends.local.launch import Calls, Launcher
 from katib_py.backends.local.process import RunProcess
-from katib_py.backends.local.program import Program, Site
+from katib_py.backends.local.program import Site
+from katib_py.backends.local.resources import machine, refuse_impossible
 from katib_py.backends.local.run import Run, conclude
 from katib_py.backends.local.slots import Shortage
 from katib_py.collectors.collector import Collector
 from katib_py.collectors.kinds import Attach, Place, collector_for
 from katib_py.collectors.prometheus import PrometheusCollector
 from katib_py.controller.ports import RunOrder, RunPhase, RunReport
-from katib_py.core.errors import InvalidInput
 from katib_py.core.experiment import MetricsCollectorSpec
 from katib_py.core.objective import Measurement
 
@@ -98,14 +98,13 @@ class LocalRunner:
     # Beginning
 
     def _begin(self, order: RunOrder, folder: RunFolder, start: int) -> None:
-        try:
-            program = self._launcher.program(order, folder)
-        except InvalidInput as error:
-            run = self._runs[order.name] = Run(order, folder, Program((), {}, ""))
-            self._refuse(run, "InvalidTrial", str(error))
-            return
+        program, problems = self._launcher.program(order, folder)
         run = self._runs[order.name] = Run(order, folder, program, start)
-        self._launcher.launch(run)
+        problems += refuse_impossible(program.demand, machine())
+        if problems:
+            self._refuse(run, "InvalidTrial", "; ".join(map(str, problems)))
+        else:
+            self._launcher.launch(run)
 
     def _started(self, run: Run, pid: int) -> None:
         self._follow(run, RunProcess(pid, True, lambda: self._gone(run)), 0.0)
@@ -137,12 +136,10 @@ class LocalRunner:
             self._conclude(run, found.rebooted)
 
     def _resume(self, order: RunOrder, folder: RunFolder) -> Run:
-        """A run that was started before; what cannot be found any more does not matter then."""
-        try:
-            run = Run(order, folder, self._launcher.program(order, folder))
-            run.companion = self._launcher.companion(run)
-        except InvalidInput:
-            return Run(order, folder, Program((), {}, ""))
+        """A run that was started before; what of its program cannot be found any more does not matter then."""
+        program, _ = self._launcher.program(order, folder)
+        run = Run(order, folder, program)
+        run.companion = self._launcher.companion(run)
         if run.companion is not None:
             run.companion.adopt()
         return run
