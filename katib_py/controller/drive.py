@@ -1,0 +1,284 @@
+"""One experiment between two looks at the store: its board, its search, its runs, and what to write about them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final
+
+from katib_py.controller.board import Board
+from katib_py.controller.journal import Journal
+from katib_py.controller.lifecycle import Lifecycle, Render
+from katib_py.controller.ports import Clock, EventType, Key, Observations, Runner, Store, Suggesters
+from katib_py.controller.search import Reply, Search, Wanted, active_trials
+from katib_py.core.actions import Action, Ask, CreateTrial, Finish, Restart, SetCondition, StopTrial
+from katib_py.core.early_stopping import Standing, parse_stopper
+from katib_py.core.errors import InvalidInput
+from katib_py.core.names import trial_name
+from katib_py.core.reconcile import reconcile
+from katib_py.core.trial import Assignment, TrialRecord, Waiting
+
+REFRESH_SECONDS: Final = 1.0  # how often the spec is looked up
+PAGE: Final = 1000
+
+
+class Outcome(StrEnum):
+    """Why the loop came to its end."""
+
+    FINISHED = "finished"
+    INTERRUPTED = "interrupted"
+    SUSPENDED = "suspended"
+    DELETED = "deleted"
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """The ports of one platform, and how it renders a trial's run."""
+
+    store: Store
+    runner: Runner
+    suggesters: Suggesters
+    observations: Observations
+    clock: Clock
+    render: Callable[[Board], Render]
+
+
+class Drive:
+    """Takes turns: `look`, then `write`, then `act`, which relies on what was written."""
+
+    def __init__(
+        self, platform: Platform, board: Board, search: Search, lifecycle: Lifecycle, wake: asyncio.Event
+    ) -> None:
+        self.board = board
+        self.journal = Journal(platform.store)
+        self._platform = platform
+        self._search = search
+        self._lifecycle = lifecycle
+        self._wake = wake
+        self._interrupted = False
+        self._refreshed = platform.clock.now()
+        self._ask: Wanted | None = None
+        self._short_at: int | None = None
+
+    @classmethod
+    async def begin(cls, platform: Platform, key: Key, wake: asyncio.Event) -> Drive:
+        """Build everything from the store; raises NotFound, StoreUnavailable, InvalidInput."""
+        board = Board.build(key, await platform.store.load(key), [])
+        past = Past(platform, board)
+        async for trial in past.finished():
+            board.tally.add(trial)
+        search = Search(platform.suggesters, board.experiment, past.all_finished, wake.set, board.tally.finished)
+        search.describe(board.experiment, board.suggestion.settings)
+        lifecycle = Lifecycle(
+            board, platform.runner, platform.observations, platform.render(board), await past.early_stopping()
+        )
+        now = platform.clock.now()
+        board.status.begin(now)
+        board.status.suspend(board.experiment.spec.suspend, now)
+        return cls(platform, board, search, lifecycle, wake)
+
+    @property
+    def asking(self) -> bool:
+        """Whether the suggestion service is being asked at this moment."""
+        return self._search.busy
+
+    async def close(self) -> None:
+        """Give up what is under way."""
+        await self._search.close()
+
+    async def validate(self) -> None:
+        """Have the service check the settings; before the first trial a refusal is raised as InvalidInput."""
+        board = self.board
+        if board.verdict is not None and not reconcile(board.snapshot(self._platform.clock.now(), False)):
+            return
+        try:
+            await self._search.validate()
+        except InvalidInput as error:
+            if not board.tally.finished and not board.live:
+                raise
+            board.suggestion = replace(board.suggestion, failed=str(error))
+
+    async def look(self, now: float, interrupted: bool) -> Outcome | None:
+        """Take in what is new and decide; why the loop is at its end, if it is."""
+        self._interrupted = interrupted
+        await self._refresh(now)
+        await self._lifecycle.take_reports(self.journal.change, now)
+        self._take_reply()
+        self._learn()
+        self._ask = None
+        for action in reconcile(self.board.snapshot(now, interrupted)):
+            self._perform(action, now)
+        outcome = self._outcome()
+        if outcome is not None:
+            self.journal.status_changed()
+        return outcome
+
+    async def write(self, now: float) -> None:
+        """Write down what is due; raises Conflict, NotFound, StoreUnavailable."""
+        self._note_waiting(now)
+        written = await self.journal.write(self.board, now)
+        await self._lifecycle.tell_pushing(written.trials.values())
+
+    # Looking
+
+    async def _refresh(self, now: float) -> None:
+        """See whether somebody else changed the spec."""
+        if now - self._refreshed < REFRESH_SECONDS:
+            return
+        self._refreshed = now
+        stored = await self._platform.store.refresh(self.board.key, self.board.generation)
+        if stored is not None:
+            self.board.experiment, self.board.generation = stored.experiment, stored.generation
+            self.board.status.suspend(stored.experiment.spec.suspend, now)
+            self._search.describe(stored.experiment, self.board.suggestion.settings)
+            self.journal.status_changed()
+
+    def _learn(self) -> None:
+        for trial in self.board.finished_now:
+            self._search.learn(trial)
+        self.board.finished_now.clear()
+
+    def _take_reply(self) -> None:
+        reply = self._search.reply()
+        if reply is None:
+            return
+        board, change = self.board, self.journal.change
+        old = board.suggestion
+        if reply.failed or reply.ended:
+            board.suggestion = change.suggestion = replace(old, ended=reply.ended, failed=reply.failed)
+            return
+        if len(reply.proposals) < reply.wanted.count:
+            self._short_at = board.tally.finished
+        fresh = self._assignments(reply)
+        board.unused.extend(fresh)
+        change.assignments.extend(fresh)
+        change.assigned_before = old.assigned
+        settings = tuple({**dict(old.settings), **dict(reply.settings)}.items())
+        if settings != old.settings:
+            self._search.describe(board.experiment, settings)
+        requests = reply.wanted.assigned + reply.wanted.count
+        board.suggestion = change.suggestion = replace(
+            old, requests=requests, assigned=old.assigned + len(fresh), settings=settings
+        )
+
+    def _assignments(self, reply: Reply) -> list[Assignment]:
+        name, uid, first = self.board.key.name, self.board.uid, reply.wanted.assigned
+        return [
+            Assignment(proposal.name or trial_name(name, uid, index), index, proposal.parameters, proposal.labels)
+            for index, proposal in enumerate(reply.proposals, first)
+        ]
+
+    # Deciding
+
+    def _perform(self, action: Action, now: float) -> None:
+        board, journal = self.board, self.journal
+        match action:
+            case Ask(total):
+                self._want(total)
+            case CreateTrial(assignment):
+                self._create(assignment, now)
+            case StopTrial(name, intent):
+                self._lifecycle.tell_to_stop(name, intent, journal.change)
+                journal.hurry()
+            case SetCondition(kind, value, reason, message):
+                board.status.set(kind, value, (reason, message), now)
+                journal.status_changed()
+            case Finish(succeeded, reason, message):
+                board.status.finish(succeeded, reason, message, now)
+                journal.tell(board, EventType.NORMAL if succeeded else EventType.WARNING, (reason, message), now)
+                journal.status_changed()
+            case Restart():
+                board.status.restart(now)
+                journal.tell(board, EventType.NORMAL, ("ExperimentRestarting", "Experiment is restarted"), now)
+                journal.status_changed()
+                self._wake.set()
+
+    def _create(self, assignment: Assignment, now: float) -> None:
+        trial = TrialRecord(assignment, now)
+        self.board.unused.remove(assignment)
+        self.board.put(trial)
+        self.journal.change.trials[trial.name] = trial
+        self.journal.hurry()
+
+    def _want(self, total: int) -> None:
+        """Ask for more after the commit; after a short reply not before another trial has finished."""
+        if self._short_at == self.board.tally.finished:
+            return
+        self._short_at = None
+        assigned = self.board.suggestion.assigned
+        self._ask = Wanted(assigned, total - assigned, ())
+
+    def _note_waiting(self, now: float) -> None:
+        board, old = self.board, self.board.waiting
+        new = self._waits_for(now)
+        if (new and new.message) != (old and old.message):
+            board.waiting = new
+            self.journal.status_changed()
+
+    def _waits_for(self, now: float) -> Waiting | None:
+        """What keeps the experiment from going on: its service, or what all of its trials wait for."""
+        if self._search.trouble:
+            return Waiting("SuggestionServiceNotReady", self._search.trouble, now)
+        waits = [trial.waiting for trial in self.board.live.values()]
+        return waits[0] if waits and all(waits) else None
+
+    def _outcome(self) -> Outcome | None:
+        """Why the loop is at its end, once no run is left."""
+        board = self.board
+        if not self._lifecycle.settled:
+            return None
+        if self._interrupted:
+            return Outcome.INTERRUPTED
+        if board.verdict is not None:
+            return Outcome.FINISHED if not board.live else None
+        return Outcome.SUSPENDED if board.experiment.spec.suspend else None
+
+    # Acting
+
+    def act(self, now: float) -> None:
+        """Start, stop and ask; everything that this relies on is stored."""
+        board = self.board
+        paused = self._interrupted or (board.experiment.spec.suspend and board.verdict is None)
+        self._lifecycle.start_missing(paused, self.journal.change, now)
+        self._lifecycle.stop_told()
+        if self._ask is not None and not self._search.busy:
+            active = active_trials(board.live.values(), board.unused, board.experiment)
+            self._search.ask(replace(self._ask, active=active))
+
+
+class Past:
+    """What the store and the observation log know of an experiment's finished trials."""
+
+    def __init__(self, platform: Platform, board: Board) -> None:
+        self._platform = platform
+        self._board = board
+
+    async def finished(self) -> AsyncIterator[TrialRecord]:
+        """Each of them, in order of finishing."""
+        after = 0
+        while page := await self._platform.store.finished(self._board.key, after, PAGE):
+            for trial in page:
+                yield trial
+            after += len(page)
+
+    async def all_finished(self) -> list[TrialRecord]:
+        """All of them at once."""
+        return [trial async for trial in self.finished()]
+
+    async def early_stopping(self) -> Standing | None:
+        """The experiment's early stopping, knowing what the finished trials measured, in order of finishing."""
+        spec = self._board.experiment.spec.early_stopping
+        if spec is None:
+            return None
+        stopper = parse_stopper(spec).standing(self._board.objective)
+        name = self._board.objective.objective_metric_name
+        async for trial in self.finished():
+            stopper.begin(trial.name)
+            uid = self._board.trial_uid(trial.name)
+            for item in await self._platform.observations.read(uid, trial.attempt):
+                if item.metric == name:
+                    stopper.measured(trial.name, item.value)
+            stopper.finished(trial.name, trial.state)
+        return stopper
