@@ -1,1 +1,1 @@
-"""."""
+"""Every search algorithm and early stopper behind one gRPC server."""

@@ -1,0 +1,142 @@
+"""What an algorithm is: a frozen dataclass whose fields are its settings, and one function of a request."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, Final, Protocol
+
+import numpy as np
+
+from katib_py.core.errors import KatibError, Problem
+from suggestion_services.arrays import Floats, States
+from suggestion_services.space import Space
+
+# A trial's condition as the wire numbers it.
+CREATED, RUNNING, SUCCEEDED, KILLED, FAILED, METRICS_UNAVAILABLE, EARLY_STOPPED, UNKNOWN = range(8)
+ACTIVE: Final = frozenset({CREATED, RUNNING, UNKNOWN})
+
+
+class SearchEnded(KatibError):  # noqa: N818 - reads as what it says
+    """The search has proposed all that it ever will."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trials:
+    """Trials in canonical order, finished ones before active ones, each by start time and name.
+
+    `losses` is the objective turned so that smaller is better; NaN where there is none.
+    """
+
+    points: Floats
+    losses: Floats
+    states: States
+
+    def where(self, *states: int) -> Trials:
+        """The trials in one of these states."""
+        chosen = np.isin(self.states, states)
+        return Trials(self.points[chosen], self.losses[chosen], self.states[chosen])
+
+
+class Used(Protocol):
+    """The points of every trial, as bytes of their rows."""
+
+    def __contains__(self, row: bytes) -> bool: ...
+
+    def __len__(self) -> int: ...
+
+    def points(self, width: int) -> Floats:
+        """All of them, one row each."""
+
+
+class History(Protocol):
+    """The trials of a request, put together when an algorithm wants them."""
+
+    def trials(self) -> Trials:
+        """All trials whose values are in the space."""
+
+    def used(self) -> Used:
+        """The points that trials have."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a suggestion is a function of. `asked` counts the assignments proposed before, `count` those wanted now."""
+
+    space: Space
+    seed: int
+    asked: int
+    count: int
+    history: History
+    active: int = 0
+    max_trials: int = 0
+
+    @cached_property
+    def trials(self) -> Trials:
+        """The trials in canonical order."""
+        return self.history.trials()
+
+    def generator(self, index: int) -> np.random.Generator:
+        """The randomness of the assignment number `index` of the experiment."""
+        return np.random.default_rng((self.seed, index))
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """One assignment; the labels come back with its trial, the name is empty unless the algorithm gives one."""
+
+    parameters: tuple[tuple[str, str], ...]
+    labels: tuple[tuple[str, str], ...] = ()
+    trial_name: str = ""
+
+
+class Algorithm(Protocol):
+    """A search algorithm with its settings."""
+
+    # Katib's Go services pass over settings that they do not know; the others refuse them.
+    ignores_unknown_settings: ClassVar[bool]
+
+    @property
+    def random_state(self) -> int | None:
+        """The seed that the user gave."""
+
+    def problems(self, space: Space, max_trials: int) -> Iterable[Problem]:
+        """Why the space does not suit the algorithm; `max_trials` 0 is unlimited."""
+
+    def suggest(self, request: Request) -> list[Proposal]:
+        """At most `request.count` assignments; fewer, or none, is an answer. Raises SearchEnded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a setting's number must be; `at_least` is inclusive, `above` and `below` are not."""
+
+    at_least: float | None = None
+    above: float | None = None
+    below: float | None = None
+
+    def __str__(self) -> str:
+        pairs = ((">=", self.at_least), (">", self.above), ("<", self.below))
+        return " and ".join(f"{sign} {bound:g}" for sign, bound in pairs if bound is not None)
+
+    def hold(self, value: float) -> bool:
+        """Whether the number is inside; NaN and infinity never are."""
+        return (
+            abs(value) < float("inf")
+            and (self.at_least is None or value >= self.at_least)
+            and (self.above is None or value > self.above)
+            and (self.below is None or value < self.below)
+        )
+
+
+def setting(default: Any, doc: str, bounds: Bounds | None = None, aliases: tuple[str, ...] = ()) -> Any:
+    """A field of an algorithm that the user sets in algorithmSettings; the field's type is int or float."""
+    metadata = {"doc": doc, "bounds": bounds or Bounds(), "aliases": aliases}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def random_state() -> Any:
+    """The setting that most algorithms share."""
+    return setting(None, "seed of the search; by default the experiment's uid is", Bounds(at_least=0))

@@ -1,0 +1,47 @@
+"""Grid search: every point of a finite space once, in an order shuffled by the seed, and then the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from katib_py.core.errors import Problem
+from katib_py.core.permutation import permuted
+from suggestion_services.contract import Proposal, Request, SearchEnded, random_state
+from suggestion_services.distinct import Distinct
+from suggestion_services.space import Space
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Assignment number n is the point at place n of the shuffled grid, so nothing needs to be remembered."""
+
+    random_state: int | None = random_state()
+
+    ignores_unknown_settings: ClassVar[bool] = False
+
+    def problems(self, space: Space, max_trials: int) -> Iterator[Problem]:
+        """Every double needs a step, and there are enough points for maxTrialCount (Katib's rules)."""
+        for index, dimension in enumerate(space.dimensions):
+            if dimension.points is None:
+                path = f"spec.parameters[{index}].feasibleSpace.step"
+                yield Problem(path, "is missing; a grid needs it to count the values of a double")
+        if space.size is not None and max_trials > space.size:
+            words = f"is {max_trials}; must not exceed the {space.size} points of the grid"
+            yield Problem("spec.maxTrialCount", words)
+
+    def suggest(self, request: Request) -> list[Proposal]:
+        """The next points; raises SearchEnded once all have been proposed."""
+        size = request.space.size or 0
+        distinct = Distinct(request)
+        found: list[Proposal] = []
+        index = request.asked
+        while len(found) < request.count and index < size:
+            point = request.space.point_at(permuted(index, size, str(request.seed)))
+            index += 1
+            if distinct.take(point):
+                found.append(Proposal(request.space.texts(point)))
+        if not found:
+            raise SearchEnded(f"all {size} points of the grid have been proposed")
+        return found

@@ -1,0 +1,29 @@
+"""Every algorithm by the name that the Experiment writes. Nothing is imported before it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Final, cast
+
+from katib_py.core.errors import InvalidInput, Problem
+from suggestion_services.contract import Algorithm
+from suggestion_services.settings import PATH, nearest
+
+ALGORITHMS: Final[Mapping[str, str]] = {
+    "random": "suggestion_services.random_search:RandomSearch",
+    "grid": "suggestion_services.grid:Grid",
+    "sobol": "suggestion_services.sobol:Sobol",
+    "tpe": "suggestion_services.tpe:Tpe",
+    "multivariate-tpe": "suggestion_services.tpe:MultivariateTpe",
+}
+
+
+def find(name: str, served: Mapping[str, str] = ALGORITHMS) -> type[Algorithm]:
+    """The algorithm's class; raises InvalidInput for a name that is not among the `served`."""
+    if name not in served:
+        known = ", ".join(sorted(served))
+        words = f"unknown algorithm name {name}; this service has {known}{nearest(name, served)}"
+        raise InvalidInput([Problem(f"{PATH}.algorithmName", words)])
+    module, _, attribute = ALGORITHMS[name].partition(":")
+    return cast(type[Algorithm], getattr(import_module(module), attribute))

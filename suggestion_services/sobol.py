@@ -1,0 +1,49 @@
+"""Quasi-random search: a scrambled Sobol' sequence (Joe & Kuo 2008; Matousek 1998), which covers the space evenly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+import numpy as np
+from scipy.stats import qmc
+
+from katib_py.core.errors import Problem
+from suggestion_services.arrays import Floats
+from suggestion_services.contract import Proposal, Request, random_state
+from suggestion_services.distinct import Distinct
+from suggestion_services.space import Space
+
+MOST_DIMENSIONS: Final = qmc.Sobol.MAXDIM
+
+
+@dataclass(frozen=True, slots=True)
+class Sobol:
+    """Assignment number n is the point number n of the sequence, so a restart goes on where it was."""
+
+    random_state: int | None = random_state()
+
+    ignores_unknown_settings: ClassVar[bool] = True
+
+    def problems(self, space: Space, max_trials: int) -> Iterator[Problem]:
+        """The sequence has so many dimensions."""
+        if len(space.dimensions) > MOST_DIMENSIONS:
+            yield Problem("spec.parameters", f"are {len(space.dimensions)}; must be at most {MOST_DIMENSIONS}")
+
+    def suggest(self, request: Request) -> list[Proposal]:
+        """As many as wanted. Values that the sequence meets again are passed over while others are left."""
+        distinct = Distinct(request)
+        sequence = _sequence(request)
+        generator = request.generator(request.asked)
+        points = [distinct.first_new(sequence, generator) for _ in range(request.count)]
+        return [Proposal(request.space.texts(point)) for point in points]
+
+
+def _sequence(request: Request) -> Iterator[Floats]:
+    scramble = np.random.default_rng(request.seed)
+    engine = qmc.Sobol(len(request.space.dimensions), scramble=True, rng=scramble)
+    if request.asked:
+        engine.fast_forward(request.asked)
+    while True:
+        yield request.space.from_unit(engine.random(1))[0]

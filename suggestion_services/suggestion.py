@@ -1,0 +1,103 @@
+"""The Suggestion service: Katib's full requests and our deltas, answered by the same function."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Final
+
+from katib_py.core.errors import InvalidInput, Problem
+from katib_py.wire import api
+from suggestion_services.cache import Cache
+from suggestion_services.contract import Proposal, Request, SearchEnded
+from suggestion_services.distinct import Distinct
+from suggestion_services.edge import answers
+from suggestion_services.history import DeltaView, FullView
+from suggestion_services.random_search import draws
+from suggestion_services.search import Search, check, search_of
+from suggestion_services.split import split
+
+FEATURES: Final = ("delta-history", "short-replies")
+MOST_AT_ONCE: Final = 10_000
+# Experiments whose parsed form is kept; one is a few kilobytes.
+PARSED: Final = 256
+
+
+class SuggestionService:
+    """Every algorithm of `served` for any number of experiments at once."""
+
+    def __init__(self, served: Mapping[str, str], cache: Cache | None = None) -> None:
+        self._cache = cache or Cache()
+        self._served = served
+        self._parsed = lru_cache(PARSED)(lambda raw: search_of(api.Experiment.FromString(raw), served))
+
+    @answers
+    def GetSuggestions(self, raw: bytes) -> api.GetSuggestionsReply:  # noqa: N802 - the rpc's name
+        """New assignments; see the proto for the two forms of the request."""
+        message, trials = split(raw)
+        count = message.current_request_number
+        if not 0 <= count <= MOST_AT_ONCE:
+            complaint = f"is {count}; must be between 0 and {MOST_AT_ONCE}"
+            raise InvalidInput([Problem("current_request_number", complaint)])
+        search = self._parsed(message.experiment.SerializeToString(deterministic=True))
+        memory = self._cache.of(search)
+        with memory.lock:
+            if message.HasField("history"):
+                delta = memory.delta.accept(search, message.history, [api.Trial.FromString(item) for item in trials])
+                return _reply(_suggest(search, _request(search, message, delta)))
+            full = memory.full.accept(search, trials)
+            return _reply(_suggest_exactly(search, _request(search, message, full)))
+
+    @answers
+    def ValidateAlgorithmSettings(  # noqa: N802 - the rpc's name
+        self, message: api.ValidateAlgorithmSettingsRequest
+    ) -> api.ValidateAlgorithmSettingsReply:
+        """Whether the algorithm knows its settings and suits the space; what it understands beyond Katib's protocol."""
+        check(message.experiment, self._served)
+        return api.ValidateAlgorithmSettingsReply(features=FEATURES)
+
+
+def _request(search: Search, message: api.GetSuggestionsRequest, view: DeltaView | FullView) -> Request:
+    current, total = message.current_request_number, message.total_request_number
+    asked = max(0, total - current) if total else view.count
+    return Request(search.space, search.seed, asked, current, view, view.active, search.max_trials)
+
+
+def _suggest(search: Search, request: Request) -> list[Proposal]:
+    """A short or empty list is an answer."""
+    if not request.count:
+        return []
+    try:
+        return search.algorithm.suggest(request)
+    except SearchEnded:
+        return []
+
+
+def _suggest_exactly(search: Search, request: Request) -> list[Proposal]:
+    """As many as asked for, which Katib's controller insists on; raises SearchEnded."""
+    if not request.count:
+        return []
+    proposals = search.algorithm.suggest(request)
+    return [*proposals, *_padding(request, proposals)]
+
+
+def _padding(request: Request, proposals: Sequence[Proposal]) -> Iterable[Proposal]:
+    """New configurations in place of those that the algorithm holds back."""
+    if len(proposals) == request.count:
+        return
+    distinct = Distinct(request)
+    for point in request.space.coordinates([request.space.read(dict(item.parameters)) for item in proposals]):
+        distinct.take(point)
+    for index in range(request.asked + len(proposals), request.asked + request.count):
+        generator = request.generator(index)
+        yield Proposal(request.space.texts(distinct.first_new(draws(request.space, generator), generator)))
+
+
+def _reply(proposals: Iterable[Proposal]) -> api.GetSuggestionsReply:
+    reply = api.GetSuggestionsReply()
+    for proposal in proposals:
+        entry = reply.parameter_assignments.add(trial_name=proposal.trial_name)
+        for name, value in proposal.parameters:
+            entry.assignments.add(name=name, value=value)
+        entry.labels.update(proposal.labels)
+    return reply

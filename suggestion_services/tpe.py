@@ -1,0 +1,113 @@
+"""Tree-structured Parzen estimators (Bergstra et al., NeurIPS 2011; joint: Falkner et al., ICML 2018)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+import numpy as np
+
+from katib_py.core.errors import Problem
+from suggestion_services.arrays import Floats
+from suggestion_services.contract import (
+    ACTIVE,
+    EARLY_STOPPED,
+    FAILED,
+    METRICS_UNAVAILABLE,
+    SUCCEEDED,
+    Bounds,
+    Proposal,
+    Request,
+    Trials,
+    random_state,
+    setting,
+)
+from suggestion_services.distinct import Distinct
+from suggestion_services.parzen import Estimator
+from suggestion_services.random_search import draws
+from suggestion_services.space import Space
+
+MOST_GOOD: Final = 25
+FRESH: Final = 25
+
+
+@dataclass(frozen=True, slots=True)
+class Tpe:
+    """Every parameter modelled on its own."""
+
+    gamma: float = setting(0.1, "share of the trials that count as good", Bounds(above=0, below=1))
+    prior_weight: float = setting(1.0, "weight of the declared distribution, in trials", Bounds(above=0))
+    n_ei_candidates: int = setting(24, "points compared for each suggestion", Bounds(at_least=0), ("n_EI_candidates",))
+    n_startup_trials: int = setting(10, "trials with a result before the model is used", Bounds(at_least=0))
+    random_state: int | None = random_state()
+
+    ignores_unknown_settings: ClassVar[bool] = False
+    joint: ClassVar[bool] = False
+
+    def problems(self, space: Space, max_trials: int) -> tuple[Problem, ...]:
+        """Every space suits."""
+        return ()
+
+    def suggest(self, request: Request) -> list[Proposal]:
+        """As many as wanted; each is pending when the next is chosen."""
+        distinct = Distinct(request)
+        good, bad = _split(request.trials, self.gamma)
+        started = len(request.trials.where(SUCCEEDED, EARLY_STOPPED).points) >= max(self.n_startup_trials, 1)
+        found: list[Floats] = []
+        for index in range(request.asked, request.asked + request.count):
+            generator = request.generator(index)
+            if started:
+                rest = np.concatenate((bad, *(point[None] for point in found)))
+                candidates = self._candidates(request.space, good, rest, generator)
+            else:
+                candidates = draws(request.space, generator)
+            found.append(distinct.first_new(candidates, generator))
+        return [Proposal(request.space.texts(point)) for point in found]
+
+    def _candidates(self, space: Space, good: Floats, bad: Floats, generator: np.random.Generator) -> Iterator[Floats]:
+        below = Estimator(space.dimensions, good, np.ones(len(good)), self.prior_weight)
+        above = Estimator(space.dimensions, bad, _weights(len(bad)), self.prior_weight)
+        while True:
+            yield from self._best_first(below, above, generator)
+
+    def _best_first(self, below: Estimator, above: Estimator, generator: np.random.Generator) -> Floats:
+        count = max(self.n_ei_candidates, 1)
+        if self.joint:
+            points = below.sample(count, generator)
+            return points[np.argsort(above.log_density(points) - below.log_density(points), kind="stable")]
+        points = below.sample_apart(count, generator)
+        order = np.argsort(above.log_densities(points) - below.log_densities(points), axis=0, kind="stable")
+        return np.take_along_axis(points, order, axis=0)
+
+
+@dataclass(frozen=True, slots=True)
+class MultivariateTpe(Tpe):
+    """All parameters modelled together."""
+
+    joint: ClassVar[bool] = True
+
+
+def _split(trials: Trials, gamma: float) -> tuple[Floats, Floats]:
+    """The good points and all others.
+
+    A trial that was stopped early showed less than it has, so it is good only where finished ones are lacking. Failed,
+    metric-less and active trials are never good: a failure is to be avoided, a pending point to be kept away from.
+    """
+    results = trials.where(SUCCEEDED, EARLY_STOPPED)
+    measured = ~np.isnan(results.losses)
+    finished = trials.where(SUCCEEDED, EARLY_STOPPED, FAILED, METRICS_UNAVAILABLE)
+    count = min(math.ceil(gamma * len(finished.points)), MOST_GOOD, int(measured.sum()))
+    ranking = np.lexsort((results.losses, results.states == EARLY_STOPPED, ~measured))
+    is_good = np.zeros(len(results.points), dtype=bool)
+    is_good[ranking[:count]] = True
+    others = trials.where(FAILED, METRICS_UNAVAILABLE, *ACTIVE)
+    return results.points[is_good], np.concatenate((results.points[~is_good], others.points))
+
+
+def _weights(count: int) -> Floats:
+    """The newest count fully, older ones less and less."""
+    if count <= FRESH:
+        return np.ones(count)
+    return np.concatenate((np.linspace(1 / count, 1.0, count - FRESH), np.ones(FRESH)))
