@@ -20,13 +20,14 @@ class Journal:
         self.change = Change()
         self._urgent = False
         self._status_urgent = True
+        self._status_stale = False
         self._status_written = 0.0
         self._flushed = 0.0
 
     @property
     def pending(self) -> bool:
         """Whether something waits to be written."""
-        return bool(self.change)
+        return bool(self.change) or self._status_stale
 
     def hurry(self) -> None:
         """Write this turn, whatever it is."""
@@ -45,16 +46,22 @@ class Journal:
         change = self.change
         if not self._due(now):
             return Change()
-        if self._status_urgent or now - self._status_written >= STATUS_SECONDS:
+        self._status_stale = not (self._status_urgent or self._status_due(now))
+        if not self._status_stale:
             change.status = dump_status(board.status, board.tally, board.live, board.waiting)
             self._status_written = now
         self.change, self._urgent, self._status_urgent, self._flushed = Change(), False, False, now
         await self._store.commit(board.key, change)
         return change
 
+    def _status_due(self, now: float) -> bool:
+        return now - self._status_written >= STATUS_SECONDS
+
     def _due(self, now: float) -> bool:
         change = self.change
         if self._urgent or change.assignments or change.suggestion is not None:
+            return True
+        if self._status_stale and self._status_due(now):
             return True
         if any(trial.state.finished for trial in change.trials.values()):
             return True

@@ -80,7 +80,7 @@ async def test_the_longest_duration_ends_the_experiment(simulate):
 
 async def test_trials_without_improvement_end_the_experiment(simulate):
     flat = from_function("loss", lambda parameters: 1.0)
-    _, status = await run(simulate(flat), experiment(stopWhen={"trialsWithoutImprovement": 4}))
+    _, status = await run(simulate(flat), experiment(stopWhen={"trialsWithoutImprovement": 4}, parallelTrialCount=1))
     assert (reason(status), status["trialsSucceeded"]) == ("ExperimentNoImprovement", 5)
 
 

@@ -1,0 +1,47 @@
+"""Every command that the documentation shows can be run as it stands."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "examples" / "README.md"]
+BIN = Path(sys.executable).parent
+
+
+def commands(page):
+    """The katib-py commands of a page's sh blocks, comments stripped."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    lines = [re.sub(r"\s+#.*", "", line).strip() for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line.startswith("katib-py ") and not line.endswith("my-experiment.yaml")]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.exists()], ids=lambda page: page.name)
+def test_the_commands_of_a_page_run_in_their_order(page, tmp_path):
+    env = {**os.environ, "KATIB_HOME": str(tmp_path), "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    for command in commands(page):
+        done = subprocess.run(
+            shlex.split(command), cwd=ROOT, env=env, capture_output=True, text=True, timeout=300, check=False
+        )
+        assert done.returncode == 0, f"{command}: {done.stderr}"
+
+
+def test_the_readme_shows_the_two_commands_that_the_gate_uses():
+    readme, gate = (ROOT / "README.md").read_text(), (ROOT / ".ci" / "run").read_text()
+    assert "python3 start.py  " in readme
+    assert "python3 start.py test" in readme
+    assert "python3 start.py test" in gate
+
+
+def test_the_map_of_the_readme_is_the_first_line_of_each_package():
+    rows = dict(re.findall(r"^\| `([a-z_/]+)/` \| (.+) \|$", (ROOT / "README.md").read_text(), re.MULTILINE))
+    packages = {folder: text for folder, text in rows.items() if (ROOT / folder / "__init__.py").exists()}
+    assert packages
+    for folder, text in packages.items():
+        first = (ROOT / folder / "__init__.py").read_text().splitlines()[0].strip('"').rstrip(".")
+        assert first.lower() == text.lower().replace("`", "`"), folder
