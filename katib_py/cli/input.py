@@ -16,16 +16,16 @@ from katib_py.backends.local.preflight import preflight
 from katib_py.backends.local.program import Site
 from katib_py.collectors.filters import filter_problem
 from katib_py.controller.ports import Key
-from katib_py.core.defaults import default
 from katib_py.core.documents import read_documents
 from katib_py.core.early_stopping import STOPPERS, parse_stopper
 from katib_py.core.errors import InvalidInput, NotFound, Problem, show
 from katib_py.core.experiment import Experiment
-from katib_py.core.parse import parse_experiment
+from katib_py.core.load import load_experiment
 from katib_py.core.template import ConfigMaps, read_source
-from katib_py.core.validate import Checks, validate, validate_edit
+from katib_py.core.validate import Checks, validate_edit
 
 COMPANIONS: Final = frozenset({"ConfigMap", "Secret"})
+DEFAULT_NAMESPACE: Final = "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +60,13 @@ def read_input(file: Path, namespace: str | None, strict: bool = False) -> Input
 
 def _read(file: Path, namespace: str | None, strict: bool) -> Input:
     document, companions = _sort(read_documents(_bytes(file)))
-    parsed = parse_experiment(document, strict)
-    experiment = default(_in_namespace(parsed.experiment, namespace))
+    document = _in_namespace(document, namespace)
     configs = Configs.of(companions)
-    config_maps = _config_maps(companions, experiment.metadata.namespace)
-    checks = Checks(filter_problem, early_stopping=STOPPERS, config_maps=config_maps, broken=parsed.broken)
-    problems = [*parsed.problems, *validate(experiment, checks)]
-    if not _hinders(problems):
-        problems += _stopper_problems(experiment)
-        problems += _preflight(experiment, configs, config_maps)
+    config_maps = _config_maps(companions, namespace or _namespace_of(document))
+    checks = Checks(filter_problem, early_stopping=STOPPERS, config_maps=config_maps)
+    loaded = load_experiment(document, checks, strict)
+    experiment = loaded.experiment
+    problems = [*loaded.warnings, *_stopper_problems(experiment), *_preflight(experiment, configs, config_maps)]
     if _hinders(problems):
         raise InvalidInput(problems)
     return Input(experiment, configs, config_maps, tuple(problems))
@@ -106,15 +104,22 @@ def _sort(documents: list[Any]) -> tuple[Any, list[dict[str, Any]]]:
     return others[0], companions
 
 
-def _in_namespace(experiment: Experiment, namespace: str | None) -> Experiment:
-    written = experiment.metadata.namespace
-    if namespace is None or namespace == written:
-        return experiment
-    if "namespace" in experiment.metadata.model_fields_set:
+def _in_namespace(document: Any, namespace: str | None) -> Any:
+    """The document in the namespace of the command line, if there is one; raises InvalidInput if it names another."""
+    if namespace is None or not isinstance(document, dict) or not isinstance(document.get("metadata", {}), dict):
+        return document
+    metadata = document.get("metadata", {})
+    written = metadata.get("namespace")
+    if written not in {None, namespace}:
         message = f"is {show(written)}, but --namespace says {show(namespace)}"
         raise InvalidInput([Problem("metadata.namespace", message)])
-    metadata = experiment.metadata.model_copy(update={"namespace": namespace})
-    return experiment.model_copy(update={"metadata": metadata})
+    return {**document, "metadata": {**metadata, "namespace": namespace}}
+
+
+def _namespace_of(document: Any) -> str:
+    metadata = document.get("metadata") if isinstance(document, dict) else None
+    written = metadata.get("namespace") if isinstance(metadata, dict) else None
+    return written if isinstance(written, str) else DEFAULT_NAMESPACE
 
 
 def _config_maps(companions: list[dict[str, Any]], namespace: str) -> ConfigMaps:
