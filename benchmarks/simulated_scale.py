@@ -1,4 +1,4 @@
-"""One experiment of up to 100,000 trials on the simulated platform: trials per second and memory, controller and service.
+"""Up to 100,000 trials of one experiment on the simulated platform: trials per second, controller and service memory.
 
 python benchmarks/simulated_scale.py [--trials 100000] [--algorithm random] [--parallel 100]
 Prints a row at 1,000, 10,000 and 100,000 finished trials; the rate is that of the last tenth of each.
@@ -85,10 +85,8 @@ class Meter:
         assert self.base is not None
         own, service = memory()
         grown = [(now - then) / finished for now, then in zip((own, service), self.base, strict=True)]
-        print(
-            f"{finished:>8} {rate:>9.0f} {own / 2**20:>15.1f} {grown[0]:>8.0f} {service / 2**20:>12.1f} {grown[1]:>8.0f}",
-            flush=True,
-        )
+        sizes = f"{own / 2**20:>15.1f} {grown[0]:>8.0f} {service / 2**20:>12.1f} {grown[1]:>8.0f}"
+        print(f"{finished:>8} {rate:>9.0f} {sizes}", flush=True)
 
 
 def memory() -> tuple[int, int]:
