@@ -214,7 +214,7 @@ class Search:
             try:
                 result = await attempt()
             except (grpc.aio.AioRpcError, ServiceUnavailable) as error:
-                if not _passing(error):
+                if not _passing(error, failures):
                     raise
                 self.trouble = _words(error)
                 self._wake()
@@ -236,23 +236,25 @@ def active_trials(
     return (*(trial_message(trial, objective) for trial in live), *(unused_message(item) for item in unused))
 
 
-# A service that lost its footing says so with one of these; anything else is its answer.
-PASSING: Final = frozenset(
+# Not there, or not yet: worth waiting for.
+ABSENT: Final = frozenset(
     {
         grpc.StatusCode.UNAVAILABLE,
         grpc.StatusCode.DEADLINE_EXCEEDED,
         grpc.StatusCode.RESOURCE_EXHAUSTED,
         grpc.StatusCode.CANCELLED,
         grpc.StatusCode.ABORTED,
-        grpc.StatusCode.INTERNAL,
-        grpc.StatusCode.UNKNOWN,
     }
 )
-# An exception inside a service is UNKNOWN or INTERNAL: it may pass with the next trial, so it is tried for a while.
+# An error inside the service: a passing one is gone after a few tries, any other comes again for ever.
+BROKEN: Final = frozenset({grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN})
+BROKEN_TRIES: Final = 5
 
 
-def _passing(error: Exception) -> bool:
-    return not isinstance(error, grpc.aio.AioRpcError) or error.code() in PASSING
+def _passing(error: Exception, failures: int) -> bool:
+    if not isinstance(error, grpc.aio.AioRpcError):
+        return True
+    return error.code() in ABSENT or (error.code() in BROKEN and failures < BROKEN_TRIES)
 
 
 def _words(error: Exception) -> str:
