@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -113,15 +114,20 @@ def wrong_trial(trial: TrialRecord, accounts: list[Account], log: list[Measureme
     if not last.ended:
         yield f"{trial.name}: its program (pid {last.pid}) did not end by itself"
     for metric in METRICS:
-        told = [step[metric] for step in last.metrics]
-        kept = [float(item.value) for item in log if item.metric == metric]
+        told = [single(step[metric]) for step in last.metrics]
+        kept = [single(float(item.value)) for item in log if item.metric == metric]
         if kept != told:
-            lost, doubled = Counter(told) - Counter(kept), Counter(kept) - Counter(told)
-            yield f"{trial.name}: {metric} lost {sorted(lost)}, too many {sorted(doubled)}, of {len(told)}"
-    best = min((step["loss"] for step in last.metrics), default=None)
-    noted = next((float(metric.min) for metric in trial.observation if metric.name == "loss"), None)
+            lost, doubled = sorted(Counter(told) - Counter(kept)), sorted(Counter(kept) - Counter(told))
+            yield f"{trial.name}: of {len(told)} {metric} values {len(lost)} lost, {len(doubled)} too many: {lost[:3]}"
+    best = min((single(step["loss"]) for step in last.metrics), default=None)
+    noted = next((single(float(metric.min)) for metric in trial.observation if metric.name == "loss"), None)
     if noted != best:
         yield f"{trial.name}: its observation has min {noted}, the program reported {best}"
+
+
+def single(value: float) -> float:
+    """The value as an event file holds it: the log writes the shortest text that reads back as the same float32."""
+    return float(struct.unpack("f", struct.pack("f", value))[0])
 
 
 def left_processes(sandbox: Path) -> list[str]:

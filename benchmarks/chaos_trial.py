@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 STEP_SECONDS: Final = 0.25
-SCALE: Final = 1024  # values are multiples of 1/1024: text, float32 and float64 all hold them exactly
+SCALE: Final = 1024  # values are multiples of 1/1024, which float32 and float64 hold exactly
 
 Report = Callable[[int, Mapping[str, float]], None]
 

@@ -24,7 +24,7 @@ from katib_py.core.load import load_experiment
 from katib_py.core.template import ConfigMaps, read_source
 from katib_py.core.validate import Checks, validate_edit
 
-COMPANIONS: Final = frozenset({"ConfigMap", "Secret"})
+COMPANIONS: Final = ("ConfigMap", "Secret")  # a tuple: what a file calls its kind may not be hashable
 DEFAULT_NAMESPACE: Final = "default"
 
 

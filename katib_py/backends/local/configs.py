@@ -26,7 +26,8 @@ class Configs:
         contents = {}
         problems: list[Problem] = []
         for document in documents:
-            kind, name = str(document.get("kind")), str((document.get("metadata") or {}).get("name", ""))
+            kind = str(document.get("kind"))
+            name = str(_mapping(document, "metadata", kind, problems).get("name", ""))
             contents[kind, name] = _content(document, f"{kind} {name}", problems)
         if problems:
             raise InvalidInput(problems)
@@ -41,14 +42,22 @@ def _content(document: Mapping[str, Any], where: str, problems: list[Problem]) -
     # In both kinds one field holds plain text and the other base64, with the names the other way round.
     plain, encoded = ("stringData", "data") if document.get("kind") == SECRET else ("data", "binaryData")
     content: dict[str, bytes] = {}
-    for key, value in (document.get(encoded) or {}).items():
+    for key, value in _mapping(document, encoded, where, problems).items():
         try:
             content[key] = base64.b64decode(value, validate=True)
         except (binascii.Error, ValueError, TypeError):
             problems.append(Problem(f"{where}: {encoded}.{key}", f"is {show(value)}; must be base64"))
-    for key, value in (document.get(plain) or {}).items():
+    for key, value in _mapping(document, plain, where, problems).items():
         if isinstance(value, str):
             content[key] = value.encode()
         else:
             problems.append(Problem(f"{where}: {plain}.{key}", f"is {show(value)}; must be text"))
     return content
+
+
+def _mapping(document: Mapping[str, Any], key: str, where: str, problems: list[Problem]) -> Mapping[str, Any]:
+    value = document.get(key) or {}
+    if isinstance(value, Mapping):
+        return value
+    problems.append(Problem(f"{where}: {key}", f"is {show(value)}; must be a mapping"))
+    return {}
