@@ -34,6 +34,7 @@ COMPARISONS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
+MAX_LENGTH: Final = 1000
 SUPPORTED: Final = "keys joined by . or |, [@this], #(field==value) and #(field==value)#"
 
 
@@ -211,6 +212,8 @@ def _number(value: str | float) -> float:
 
 
 def _parse(expression: str) -> Steps:
+    if len(expression) > MAX_LENGTH:
+        raise InvalidInput([Problem("", f"has {len(expression)} characters; at most {MAX_LENGTH} are supported")])
     steps: list[Step] = []
     position, piped = 0, False
     while True:

@@ -12,9 +12,11 @@ KatibError
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+
+MANY: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,30 @@ class RenderError(KatibError):
     """A trial template and an assignment do not fit together."""
 
 
+def limited(problems: Iterable[Problem]) -> Iterator[Problem]:
+    """At most MANY warnings, and errors until there are MANY, the last of which says that there are more."""
+    errors = warnings = 0
+    for problem in problems:
+        if problem.severity != "error":
+            warnings += 1
+            if warnings <= MANY:
+                yield problem
+            continue
+        if errors == MANY:
+            yield Problem("", f"has more than these {MANY} problems")
+            return
+        errors += 1
+        yield problem
+
+
 def show(value: Any, limit: int = 80) -> str:
     """The offending value as an error message shows it: quoted, and cut when long."""
     text = repr(value)
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def listed(names: Iterable[object], limit: int = 12) -> str:
+    """Names as an error message lists them: the first ones, and how many more there are."""
+    every = [str(name) for name in names]
+    more = f" and {len(every) - limit} more" if len(every) > limit else ""
+    return ", ".join(every[:limit]) + more

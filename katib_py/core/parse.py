@@ -7,11 +7,12 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from typing import Any, Final, get_args
 
 from pydantic import ValidationError
 
-from katib_py.core.errors import InvalidInput, Problem, show
+from katib_py.core.errors import MANY, InvalidInput, Problem, limited, show
 from katib_py.core.experiment import Experiment, HttpGet, Metadata
 from katib_py.core.json_types import as_json
 from katib_py.core.models import Model
@@ -35,6 +36,9 @@ KEPT: Final[dict[type[Model], frozenset[str]]] = {
     ),
     HttpGet: frozenset({"httpHeaders"}),
 }
+
+MAX_WORD: Final = 64
+MAX_KNOWN: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,20 +67,21 @@ def parse_experiment(document: object, strict: bool = False) -> Parsed:
     wrong = [*_wrong_type(value)]
     if wrong:
         raise InvalidInput(wrong)
-    unknown = list(_unknown(Experiment, value, ""))
+    severity = "error" if strict else "warning"
+    unknown = [Problem(path, message, severity) for path, message in islice(_unknown(Experiment, value, ""), MANY)]
     while True:
         try:
             experiment = Experiment.model_validate(value)
         except ValidationError as error:
             problems.extend(_prune(value, error))
         else:
-            severity = "error" if strict else "warning"
-            problems.extend(Problem(path, message, severity) for path, message in unknown)
-            return Parsed(experiment, tuple(problems))
+            return Parsed(experiment, (*problems, *unknown))
 
 
 def nearest(word: str, known: Sequence[str]) -> str | None:
     """The known name that the word was probably meant to be."""
+    if len(word) > MAX_WORD or len(known) > MAX_KNOWN:
+        return None  # the comparison is slow, and such a name is no slip of the pen
     by_lower = {name.lower(): name for name in known}
     close = difflib.get_close_matches(word.lower().replace("_", ""), by_lower, 1, 0.7)
     return by_lower[close[0]] if close else None
@@ -95,20 +100,22 @@ def _prune(value: dict[str, Any], error: ValidationError) -> list[Problem]:
     found = {_path(steps): (steps, detail) for detail in reversed(details) if (steps := _steps(value, detail["loc"]))}
     if not found:
         raise InvalidInput([Problem("", str(detail["msg"])) for detail in details])
-    return [_take_out(value, steps, detail) for steps, detail in reversed(found.values())]
+    taken = [(steps, detail, _take_out(value, steps, detail["type"])) for steps, detail in reversed(found.values())]
+    return list(limited(Problem(_path(steps), _words(detail, offender)) for steps, detail, offender in taken))
 
 
-def _take_out(value: Any, steps: Sequence[str | int], detail: Any) -> Problem:
+def _take_out(value: Any, steps: Sequence[str | int], kind: str) -> Any:
+    """The offending value, which the document does not have any more."""
     *way, last = steps
     for step in way:
         value = value[step]
-    problem = Problem(_path(steps), _words(detail, value[last]))
+    offender = value[last]
     if isinstance(value, dict):
         del value[last]
     else:
         # The others keep their index; what the stand-in lacks is not reported again.
-        value[last] = {} if detail["type"].startswith(("model", "dict")) else ""
-    return problem
+        value[last] = {} if kind.startswith(("model", "dict")) else ""
+    return offender
 
 
 def _steps(value: Any, location: tuple[str | int, ...]) -> list[str | int]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from katib_py.core.documents import plain_scalar, read_with
-from katib_py.core.errors import InvalidInput, Problem, RenderError, show
+from katib_py.core.errors import InvalidInput, Problem, RenderError, listed, show
 from katib_py.core.experiment import Experiment, TrialTemplate
 
 # A template's text by (namespace, name) of its ConfigMap, then by key.
@@ -16,7 +16,7 @@ ConfigMaps = Mapping[tuple[str, str], Mapping[str, str]]
 
 PATH: Final = "spec.trialTemplate"
 PLACEHOLDER: Final = re.compile(r"\$\{trialParameters\.([^{}]+)\}")
-METADATA: Final = re.compile(r"\$\{trialSpec\.(.+?)\}")
+METADATA: Final = re.compile(r"\$\{trialSpec\.([^{}]+)\}")
 INDEXED: Final = re.compile(r"(.+)\[(.+)\]")
 
 Values = Mapping[str, str]
@@ -155,7 +155,7 @@ def read_source(template: TrialTemplate, config_maps: ConfigMaps | None = None) 
         raise InvalidInput([Problem(path, f"names the ConfigMap {wanted}, which does not exist")])
     text = data.get(where.template_path)
     if not isinstance(text, str):
-        keys = ", ".join(map(str, data)) or "nothing"
+        keys = listed(data) or "nothing"
         raise InvalidInput(
             [Problem(f"{path}.templatePath", f"is {show(where.template_path)}; the ConfigMap has {keys}")]
         )
@@ -279,15 +279,15 @@ def _entry(head: str, index: str, metadata: Any) -> str:
     entries = metadata.get(word) if isinstance(metadata, dict) else None
     known = entries if isinstance(entries, dict) else {}
     if index not in known:
-        names = ", ".join(known) or f"no {word}"
+        names = listed(known) or f"no {word}"
         wanted = f"names {show(index)}" if index else f"needs a key, as in ${{trialSpec.{head}[key]}}"
         raise LookupError(f"{wanted}; the template's metadata has {names}")
     return str(known[index])
 
 
 def _misfit(assigned: Values, expected: frozenset[str]) -> str:
-    missing = ", ".join(sorted(expected - assigned.keys()))
-    extra = ", ".join(sorted(assigned.keys() - expected))
+    missing = listed(sorted(expected - assigned.keys()))
+    extra = listed(sorted(assigned.keys() - expected))
     parts = [f"the assignment lacks {missing}, to which trialParameters refer"] if missing else []
     parts += [f"no trialParameters entry refers to {extra} of the assignment"] if extra else []
     return "; ".join(parts)

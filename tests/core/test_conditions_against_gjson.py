@@ -92,7 +92,21 @@ upstream = st.sampled_from(
         "status.conditions.0",
     ]
 )
-cases = st.tuples(expressions().filter(lambda text: check(text) is None) | upstream, documents() | conditions_like())
+
+
+@st.composite
+def aimed(draw):
+    """Expressions that follow the shape of `conditions_like`, so that most of them find something."""
+    text = "status.conditions." + draw(queries())
+    for _ in range(draw(st.integers(0, 2))):
+        step = draw(st.one_of(st.sampled_from(["type", "reason", "conditions", "0", "1"]), queries()))
+        text += draw(st.sampled_from([".", "|"])) + step
+    return text
+
+
+cases = st.tuples(aimed().filter(lambda text: check(text) is None), conditions_like()) | st.tuples(
+    expressions().filter(lambda text: check(text) is None) | upstream, documents() | conditions_like()
+)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])

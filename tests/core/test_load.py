@@ -110,7 +110,7 @@ def mutations(draw, sound):
             holder = holder[step]
         match draw(st.sampled_from(["replace", "remove", "double", "rename"])):
             case "replace":
-                holder[path[-1]] = draw(junk)
+                holder[path[-1]] = copy.deepcopy(draw(junk))
             case "remove":
                 del holder[path[-1]]
             case "double" if isinstance(holder, list):
@@ -160,6 +160,28 @@ def test_anything_at_all_is_sound_or_refused(value):
     for candidate in (value, {"apiVersion": "kubeflow.org/v1beta1", "kind": "Experiment", "spec": value}):
         with pytest.raises(InvalidInput):
             load_experiment(candidate)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {f"spec.unknown{number}": 1 for number in range(20_000)},
+        {"spec.parameters.1.feasibleSpace.list": [1] * 50_000},
+        {"spec.parameters": [{"name": f"p{number}"} for number in range(10_000)]},
+        {"spec.trialTemplate.trialParameters": [{"name": f"n{i}", "reference": f"p{i}"} for i in range(10_000)]},
+        {"spec.trialTemplate.trialParameters.0.reference": "${trialSpec." * 100_000},
+        {"spec.trialTemplate.successCondition": "#(a" * 100_000},
+        {"spec.parameters.0.feasibleSpace.min": "1" * 1_000_000},
+        {"metadata.name": "a-" * 500_000},
+    ],
+)
+def test_a_document_of_any_size_is_answered_with_a_readable_number_of_problems(document, changes):
+    try:
+        problems = load_experiment(document(changes)).warnings
+    except InvalidInput as error:
+        problems = error.problems
+    assert 0 < len(problems) <= 202
+    assert all(len(str(problem)) < 1000 for problem in problems)
 
 
 def test_an_empty_experiment_says_what_it_needs():

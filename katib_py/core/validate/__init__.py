@@ -6,13 +6,13 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from katib_py.core.errors import Problem
+from katib_py.core.errors import Problem, limited
 from katib_py.core.experiment import Experiment
 from katib_py.core.template import ConfigMaps
 from katib_py.core.validate.budget import budget_problems, name_problems
 from katib_py.core.validate.collector import collector_problems
 from katib_py.core.validate.edit import validate_edit
-from katib_py.core.validate.follows import follows
+from katib_py.core.validate.follows import Broken
 from katib_py.core.validate.objective import algorithm_problems, early_stopping_problems, objective_problems
 from katib_py.core.validate.parameters import search_space_problems
 from katib_py.core.validate.template import template_problems
@@ -41,8 +41,9 @@ NO_CHECKS: Final = Checks()
 
 def validate(experiment: Experiment, checks: Checks = NO_CHECKS) -> list[Problem]:
     """Everything that is wrong with an experiment that has its defaults; warnings too."""
-    found = (problem for problem in _problems(experiment, checks) if not follows(problem.path, checks.broken))
-    return list(dict.fromkeys(found))
+    broken = Broken(checks.broken)
+    found = (problem for problem in _problems(experiment, checks) if not broken.explains(problem.path))
+    return list(dict.fromkeys(limited(found)))
 
 
 def _problems(experiment: Experiment, checks: Checks) -> Iterator[Problem]:

@@ -19,8 +19,18 @@ FOLLOWS_FROM: Final = tuple(
 )
 
 
-def follows(path: str, broken: Collection[str]) -> bool:
-    """Whether a problem at this path says no more than that one of the `broken` fields could not be read."""
-    if any(path == other or path.startswith((f"{other}.", f"{other}[")) for other in broken):
-        return True
-    return any(left.fullmatch(path) and any(right.fullmatch(other) for other in broken) for left, right in FOLLOWS_FROM)
+class Broken:
+    """Fields that could not be read."""
+
+    def __init__(self, paths: Collection[str]) -> None:
+        self._paths = frozenset(paths)
+        self._hidden = [left for left, right in FOLLOWS_FROM if any(right.fullmatch(path) for path in self._paths)]
+
+    def explains(self, path: str) -> bool:
+        """Whether a problem at this path says no more than that one of these fields could not be read."""
+        if not self._paths:
+            return False
+        ends = [index for index, character in enumerate(path) if character in ".["]
+        return not self._paths.isdisjoint([path, *(path[:end] for end in ends)]) or any(
+            left.fullmatch(path) for left in self._hidden
+        )

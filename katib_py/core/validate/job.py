@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from katib_py.core.errors import Problem, show
-from katib_py.core.parse import nearest
+from katib_py.core.parse import MAX_KNOWN, nearest
 from katib_py.core.template import Text
 
 
@@ -62,7 +62,7 @@ def job_problems(tree: Any, path: str, fields: Fields = JOB) -> Iterator[Problem
         if isinstance(key, Text):
             continue
         if key not in names:
-            meant = nearest(key, names)
+            meant = nearest(key, names) if len(tree) <= MAX_KNOWN else None
             yield Problem(where, "is not a field of a Job" + (f"; did you mean {meant}?" if meant else ""), "warning")
         elif value is None:
             continue

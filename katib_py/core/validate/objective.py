@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterator
 
-from katib_py.core.errors import InvalidInput, Problem, show
+from katib_py.core.errors import InvalidInput, Problem, listed, show
 from katib_py.core.experiment import AlgorithmSpec
 from katib_py.core.objective import ObjectiveSpec, Strategy
 from katib_py.core.parse import nearest
@@ -46,7 +46,7 @@ def _strategy_problems(objective: ObjectiveSpec) -> Iterator[Problem]:
         if entry.name in seen:
             yield Problem(f"{path}.name", f"is {show(entry.name)}, which has a strategy above already")
         elif entry.name not in objective.metric_names:
-            known = ", ".join(objective.metric_names)
+            known = listed(objective.metric_names)
             yield Problem(
                 f"{path}.name", f"is {show(entry.name)}, none of the objective's metrics ({known})", "warning"
             )
@@ -87,7 +87,7 @@ def _name_problems(algorithm: AlgorithmSpec, path: str, known: Collection[str] |
     elif known is not None and name not in known:
         meant = nearest(name, sorted(known))
         hint = f": did you mean {meant}?" if meant else ""
-        yield Problem(f"{path}.algorithmName", f"is {show(name)}; must be one of {', '.join(sorted(known))}{hint}")
+        yield Problem(f"{path}.algorithmName", f"is {show(name)}; must be one of {listed(sorted(known), 30)}{hint}")
 
 
 def _setting_problems(algorithm: AlgorithmSpec, path: str) -> Iterator[Problem]:

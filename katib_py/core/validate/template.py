@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from katib_py.core import conditions
-from katib_py.core.errors import InvalidInput, Problem, show
+from katib_py.core.errors import InvalidInput, Problem, listed, show
 from katib_py.core.experiment import ExperimentSpec, TrialParameter, TrialTemplate
 from katib_py.core.parse import nearest
 from katib_py.core.pods import pods, primary_pod
@@ -112,7 +112,7 @@ def _reference_problems(spec: ExperimentSpec, template: TrialTemplate) -> Iterat
             hint = f": did you mean {meant}?" if meant else ""
             yield Problem(
                 f"{PATH}.trialParameters[{index}].reference",
-                f"is {show(entry.reference)}; must be a parameter ({', '.join(known)}) or ${{trialSpec.…}}{hint}",
+                f"is {show(entry.reference)}; must be a parameter ({listed(known)}) or ${{trialSpec.…}}{hint}",
             )
     for index, parameter in enumerate(spec.parameters if template.trial_parameters is not None else ()):
         if parameter.name and parameter.name not in referred:
@@ -171,7 +171,7 @@ def _container_problems(template: TrialTemplate, run: Mapping[str, Any]) -> Iter
     if not template.primary_container_name or not found or any(pod.place.name for pod in found):
         return
     if primary_pod(run, template) is None:
-        names = ", ".join(dict.fromkeys(name for pod in found for name, _ in pod.containers()))
+        names = listed(dict.fromkeys(name for pod in found for name, _ in pod.containers()))
         yield Problem(
             f"{PATH}.primaryContainerName",
             f"is {show(template.primary_container_name)}; the template has the container {names}",
