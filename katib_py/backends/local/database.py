@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, Engine, event, exc, make_url
 
@@ -15,6 +17,9 @@ from katib_py.core.errors import Conflict, InvalidInput, Problem, StoreUnavailab
 from katib_py.observations import database as observations
 
 T = TypeVar("T")
+Work = Callable[[Connection], object]
+
+LATER_SECONDS: Final = 0.1
 
 
 class Database:
@@ -29,6 +34,8 @@ class Database:
         self.engine = _engine(url)
         self._writing = observations.writing(self.engine)
         self._thread = ThreadPoolExecutor(1, "katib-database")
+        self._later: deque[Work] = deque()
+        self._timer: asyncio.TimerHandle | None = None
         self._ready = False
 
     async def run(self, work: Callable[[Connection], T]) -> T:
@@ -43,6 +50,16 @@ class Database:
         """Do `work`, which makes its own transactions; raises as `run`."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._use, work)
 
+    def later(self, work: Work) -> None:
+        """Do `work` in the next transaction that writes, at the latest in one of its own after LATER_SECONDS.
+
+        It is done before whatever is asked for from now on. What fails with its transaction is tried again.
+        """
+        self._later.append(work)
+        if self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(LATER_SECONDS, lambda: loop.create_task(self._catch_up()))
+
     def run_now(self, work: Callable[[Connection], T]) -> T:
         """`run` for callers without a loop."""
         return self._thread.submit(self._write, work).result()
@@ -52,25 +69,53 @@ class Database:
         return self._thread.submit(self._read, work).result()
 
     def close(self) -> None:
-        """Let go of the connection; what was started before is finished."""
+        """Let go of the connection; what was asked for before is done."""
+        if self._timer is not None:
+            self._timer.cancel()
+        with suppress(StoreUnavailable):
+            self.look_now(lambda _: None)
         self._thread.submit(self.engine.dispose).result()
         self._thread.shutdown()
 
+    async def _catch_up(self) -> None:
+        self._timer = None
+        if self._later:
+            with suppress(StoreUnavailable):
+                await self.run(lambda _: None)
+
     def _write(self, work: Callable[[Connection], T]) -> T:
-        return self._use(lambda _: self._transaction(self._writing, work))
+        return self._guarded(lambda: self._transaction(work))
 
     def _read(self, work: Callable[[Connection], T]) -> T:
-        return self._use(lambda engine: self._transaction(engine, work))
+        def read(engine: Engine) -> T:
+            with engine.begin() as connection:
+                return work(connection)
 
-    def _transaction(self, engine: Engine, work: Callable[[Connection], T]) -> T:
-        with engine.begin() as connection:
-            return work(connection)
+        return self._use(read)
 
     def _use(self, work: Callable[[Engine], T]) -> T:
+        if self._later:
+            self._write(lambda _: None)
+        return self._guarded(lambda: work(self.engine))
+
+    def _transaction(self, work: Callable[[Connection], T]) -> T:
+        """`work` in one transaction with everything that was left for later."""
+        done: list[Work] = []
+        try:
+            with self._writing.begin() as connection:
+                while self._later:
+                    done.append(self._later.popleft())
+                    done[-1](connection)
+                return work(connection)
+        except BaseException:
+            self._later.extendleft(reversed(done))
+            raise
+
+    def _guarded(self, work: Callable[[], T]) -> T:
         """Do `work` with the tables there; errors of the driver become ours here and nowhere else."""
         try:
             self._prepare()
-            return work(self.engine)
+            return work()
         except exc.IntegrityError as error:
             raise Conflict(f"somebody else was faster: {error.orig}") from error
         except exc.DBAPIError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -126,7 +127,7 @@ def _resource(reference: Mapping[str, Any], container: Mapping[str, Any]) -> str
         problem = f"is {show(path)}; the container's resources do not name it"
         raise InvalidInput([Problem("resourceFieldRef.resource", problem)])
     divisor = quantity(reference.get("divisor") or "1") or 1
-    return str(-(-quantity(given) // divisor))
+    return str(math.ceil(quantity(given) / divisor))
 
 
 def _list(value: Any) -> Sequence[Mapping[str, Any]]:

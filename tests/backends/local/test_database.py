@@ -1,0 +1,91 @@
+"""The database's thread: transactions, what is left for later, and errors."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from datetime import UTC, datetime
+
+import pytest
+
+from katib_py.backends.local.database import Database
+from katib_py.backends.local.observations import SqlObservations
+from katib_py.core.errors import Conflict, InvalidInput, StoreUnavailable
+from katib_py.core.objective import Measurement
+
+
+@pytest.fixture
+def database(tmp_path):
+    database = Database(f"sqlite:///{tmp_path / 'deep' / 'katib.db'}")
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def log(database) -> SqlObservations:
+    return SqlObservations(database, "team-a")
+
+
+def measured(position: int) -> Measurement:
+    return Measurement("loss", f"0.{position}", datetime(2026, 1, 1, tzinfo=UTC), position)
+
+
+async def test_a_measurement_is_read_as_soon_as_it_is_appended(house, log):
+    order = house.order(house.shell(""))
+    await log.append([(order, [measured(1), measured(2)])])
+    await log.append([(order, [measured(2), measured(3)])])
+    assert await log.read(order.trial_uid, 1) == [measured(1), measured(2), measured(3)]
+    cursor, rows = await log.follow(0, [order.trial_uid])
+    assert rows == [(order.trial_uid, 1, measured(number)) for number in (1, 2, 3)]
+    assert await log.follow(cursor, [order.trial_uid]) == (cursor, [])
+
+
+async def test_what_was_left_for_later_is_written_without_being_asked_for(house, log, tmp_path):
+    order = house.order(house.shell(""))
+    await log.append([(order, [measured(1)])])
+    async with asyncio.timeout(30):
+        while not rows(tmp_path / "deep" / "katib.db"):
+            await asyncio.sleep(0.02)
+
+
+async def test_a_change_that_fails_takes_nothing_with_it(house, database, log):
+    order = house.order(house.shell(""))
+    await log.append([(order, [measured(1)])])
+
+    def fail(_):
+        raise Conflict("somebody was faster")
+
+    with pytest.raises(Conflict):
+        await database.run(fail)
+    assert await log.read(order.trial_uid, 1) == [measured(1)]
+
+
+async def test_closing_writes_what_was_left_for_later(house, tmp_path):
+    database = Database(f"sqlite:///{tmp_path / 'katib2.db'}")
+    await SqlObservations(database, "team-a").append([(house.order(house.shell("")), [measured(1)])])
+    database.close()
+    assert rows(tmp_path / "katib2.db") == 1
+
+
+async def test_a_file_that_is_no_database_is_said_to_be_unusable(tmp_path):
+    (tmp_path / "katib.db").write_text("no database at all, but text that is long enough to be looked at" * 10)
+    database = Database(f"sqlite:///{tmp_path / 'katib.db'}")
+    with pytest.raises(StoreUnavailable, match=r"katib\.db"):
+        await database.look(lambda _: None)
+    database.close()
+
+
+@pytest.mark.parametrize("url", ["", "katib.db", "oracle://x", "mysql+nodriver://x/y"])
+def test_a_url_that_names_no_usable_database_is_refused_with_an_example(url):
+    with pytest.raises(InvalidInput, match="--db"):
+        Database(url)
+
+
+def rows(path) -> int:
+    if not path.exists():
+        return 0
+    with sqlite3.connect(path) as connection:
+        try:
+            return connection.execute("SELECT count(*) FROM observation_logs").fetchone()[0]
+        except sqlite3.OperationalError:
+            return 0
