@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -159,7 +160,8 @@ async def house(tmp_path):
     for engine in house.engines:
         await engine.runner.close()
     for process in house.processes():
-        process.kill()
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
     database.close()
 
 

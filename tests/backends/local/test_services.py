@@ -87,6 +87,7 @@ async def test_a_deep_work_folder_does_not_matter(house):
 async def test_the_service_ends_with_a_killed_engine(house, home):
     script = f"""
 import asyncio
+from pathlib import Path
 from katib_py.backends.local.home import Home
 from katib_py.backends.local.suggesters import LocalSuggesters
 from katib_py.core.experiment import Experiment
