@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterator
 
+from katib_py.core.early_stopping import STOPPERS, parse_stopper
 from katib_py.core.errors import InvalidInput, Problem, listed, show
 from katib_py.core.experiment import AlgorithmSpec
 from katib_py.core.objective import ObjectiveSpec, Strategy
@@ -65,8 +66,6 @@ def algorithm_problems(algorithm: AlgorithmSpec | None, known: Collection[str] |
 
 def early_stopping_problems(early_stopping: AlgorithmSpec | None, known: Collection[str] | None) -> Iterator[Problem]:
     """The early stopping algorithm's name and settings."""
-    from katib_py.core.early_stopping import STOPPERS, parse_stopper
-
     if early_stopping is None:
         return
     path = "spec.earlyStopping"
