@@ -66,7 +66,9 @@ def stop(place: Place, name: str) -> None:
         catalog = Catalog(database)
         experiment = catalog.suspend(place.key(name), True)
         if not _driven(database, place.key(name)):
-            outcome = asyncio.run(Session(place.home, database).run(experiment, lambda board: None))
+            outcome = asyncio.run(
+                Session.again(place.home, database, place.key(name)).run(experiment, lambda board: None)
+            )
             print(f"experiment {name} is {outcome.value}; `katib-py run` continues it")
         else:
             print(f"experiment {name} is suspended; its engine ends the running trials. `katib-py run` continues it")
@@ -80,7 +82,7 @@ def delete(place: Place, kind: str, name: str) -> None:
     with closing(Database(place.home.db_url)) as database:
         catalog = Catalog(database)
         experiment = catalog.suspend(key, True)
-        _end_runs(Session(place.home, database), experiment)
+        _end_runs(Session.again(place.home, database, key), experiment)
         catalog.delete(key)
     shutil.rmtree(place.home.experiment(key), ignore_errors=True)
     print(f"experiment {name} is deleted")

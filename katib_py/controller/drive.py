@@ -91,7 +91,8 @@ class Drive:
     async def validate(self) -> None:
         """Have the service check the settings; before the first trial a refusal is raised as InvalidInput."""
         board = self.board
-        if board.verdict is not None and not reconcile(board.snapshot(self._platform.clock.now(), False)):
+        over = board.verdict is not None and not reconcile(board.snapshot(self._platform.clock.now(), False))
+        if over or board.experiment.spec.suspend:
             return
         try:
             await self._search.validate()

@@ -73,7 +73,7 @@ class TrialTemplate(Model):
     trial_spec: dict[str, Any] | None = None
     config_map: ConfigMapSource | None = None
     trial_parameters: tuple[TrialParameter, ...] | None = None
-    primary_pod_labels: Labels = {}
+    primary_pod_labels: Labels = Field(default_factory=dict)
     primary_container_name: str = ""
     success_condition: str = ""
     failure_condition: str = ""
@@ -194,8 +194,8 @@ class Metadata(Model):
     name: str = ""
     namespace: str = "default"
     uid: str = ""
-    labels: Labels = {}
-    annotations: Labels = {}
+    labels: Labels = Field(default_factory=dict)
+    annotations: Labels = Field(default_factory=dict)
 
 
 class Experiment(Model):
@@ -205,7 +205,7 @@ class Experiment(Model):
     kind: str = "Experiment"
     metadata: Metadata = Metadata()
     spec: ExperimentSpec = Field(default_factory=ExperimentSpec)
-    status: dict[str, Any] = {}
+    status: dict[str, Any] = Field(default_factory=dict)
 
     @property
     def name(self) -> str:

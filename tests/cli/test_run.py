@@ -149,3 +149,21 @@ def test_delete_leaves_nothing_behind(shell):
     assert shell("delete", "experiment", "demo").returncode == 0
     assert shell("get", "experiment", "demo").returncode == 2
     assert not list((shell.folder / "home" / "runs").glob("*/demo"))
+
+
+def test_stop_ends_trials_whose_template_was_in_a_config_map(shell):
+    given = document("mapped", "echo loss=${trialParameters.x}; sleep 600")
+    template = given["spec"]["trialTemplate"]
+    data = {"trial.yaml": json.dumps(template.pop("trialSpec"))}
+    template["configMap"] = {"configMapName": "t", "configMapNamespace": "default", "templatePath": "trial.yaml"}
+    template["successCondition"] = 'status.conditions.#(type=="Complete")#'
+    template["failureCondition"] = 'status.conditions.#(type=="Failed")#'
+    config_map = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "t"}, "data": data}
+    path = shell.folder / "mapped.yaml"
+    path.write_text(f"{json.dumps(config_map)}\n---\n{json.dumps(given)}\n")
+    process = shell.start("run", path)
+    wait_for(lambda: list((shell.folder / "home").glob("runs/*/*/*/1/output")))
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert shell("stop", "mapped").returncode == 0
+    assert running(shell) == []

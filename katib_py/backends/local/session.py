@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from katib_py.backends.local.configs import Configs
@@ -56,6 +58,15 @@ class Session:
     configs: Configs = field(default_factory=Configs)
     config_maps: ConfigMaps = field(default_factory=dict)
 
+    @classmethod
+    def again(cls, home: Home, database: Database, key: Key) -> Session:
+        """A session for what an earlier one left running: with its ConfigMaps; Secrets are not kept."""
+        try:
+            kept = json.loads(_kept_path(home, key).read_text())
+        except FileNotFoundError:
+            kept = []
+        return cls(home, database, config_maps={(namespace, name): data for namespace, name, data in kept})
+
     async def run(self, experiment: Experiment, watch: Callable[[Board], None]) -> Outcome:
         """Drive the stored experiment to its end; an interrupt or SIGTERM ends its runs first.
 
@@ -63,10 +74,18 @@ class Session:
         """
         key = Key(experiment.metadata.namespace, experiment.name)
         wake = asyncio.Event()
+        self._keep_config_maps(key)
         async with Lease(self.database, key), self._db_manager(experiment) as address:
             engine = Engine(self._platform(experiment, address, wake), key, wake, watch)
             with _interrupting(engine.interrupt):
                 return await engine.run()
+
+    def _keep_config_maps(self, key: Key) -> None:
+        """Trials whose template is in a ConfigMap are ended by `stop`, which is given no file to read it from."""
+        if self.config_maps:
+            path = _kept_path(self.home, key)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps([[*owner, dict(data)] for owner, data in self.config_maps.items()]))
 
     @asynccontextmanager
     async def _db_manager(self, experiment: Experiment) -> AsyncIterator[Address | None]:
@@ -102,6 +121,10 @@ class Session:
             return mark(run, {**labels, **dict(trial.assignment.labels), LABEL_TRIAL: trial.name}, {})
 
         return render
+
+
+def _kept_path(home: Home, key: Key) -> Path:
+    return home.experiment(key) / "config-maps.json"
 
 
 @contextmanager
