@@ -17,7 +17,7 @@ from katib_py.backends.local.program import Site
 from katib_py.collectors.filters import filter_problem
 from katib_py.controller.ports import Key
 from katib_py.core.documents import read_documents
-from katib_py.core.early_stopping import STOPPERS, parse_stopper
+from katib_py.core.early_stopping import STOPPERS
 from katib_py.core.errors import InvalidInput, NotFound, Problem, show
 from katib_py.core.experiment import Experiment
 from katib_py.core.load import load_experiment
@@ -66,7 +66,7 @@ def _read(file: Path, namespace: str | None, strict: bool) -> Input:
     checks = Checks(filter_problem, early_stopping=STOPPERS, config_maps=config_maps)
     loaded = load_experiment(document, checks, strict)
     experiment = loaded.experiment
-    problems = [*loaded.warnings, *_stopper_problems(experiment), *_preflight(experiment, configs, config_maps)]
+    problems = [*loaded.warnings, *_preflight(experiment, configs, config_maps)]
     if _hinders(problems):
         raise InvalidInput(problems)
     return Input(experiment, configs, config_maps, tuple(problems))
@@ -130,17 +130,6 @@ def _config_maps(companions: list[dict[str, Any]], namespace: str) -> ConfigMaps
         if document.get("kind") == "ConfigMap" and isinstance(metadata, dict) and isinstance(data, dict):
             maps[str(metadata.get("namespace", namespace)), str(metadata.get("name", ""))] = data
     return maps
-
-
-def _stopper_problems(experiment: Experiment) -> tuple[Problem, ...]:
-    spec = experiment.spec.early_stopping
-    if spec is None:
-        return ()
-    try:
-        parse_stopper(spec)
-    except InvalidInput as error:
-        return error.problems
-    return ()
 
 
 def _where(file: Path, problem: Problem) -> str:
