@@ -13,6 +13,7 @@ from suggestion_services.arrays import Floats
 from suggestion_services.columns import Columns, Order
 from suggestion_services.contract import ACTIVE, Trials
 from suggestion_services.search import Batch, Search
+from suggestion_services.split import parse_trials
 
 DIGEST_BYTES = 16
 
@@ -138,7 +139,7 @@ class FullHistory:
         """The request's trials, given as the bytes of their messages."""
         digests = [hashlib.blake2b(raw, digest_size=DIGEST_BYTES).digest() for raw in trials]
         fresh = {digest: raw for digest, raw in zip(digests, trials, strict=True) if digest not in self._rows}
-        self._columns.append(search.read([api.Trial.FromString(raw) for raw in fresh.values()]))
+        self._columns.append(search.read(parse_trials(fresh.values())))
         self._rows.update(zip(fresh, range(len(self) - len(fresh), len(self)), strict=True))
         rows = np.array([self._rows[digest] for digest in digests], dtype=np.int64)
         view = FullView(self._columns, rows)

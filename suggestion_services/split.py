@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from google.protobuf.message import DecodeError
 
 from katib_py.core.errors import InvalidInput, Problem
@@ -36,7 +38,19 @@ def split(raw: bytes) -> tuple[api.GetSuggestionsRequest, list[bytes]]:
             raise DecodeError("cut short")
         return api.GetSuggestionsRequest.FromString(bytes(rest)), trials
     except (IndexError, KeyError, DecodeError) as error:
-        raise InvalidInput([Problem("", f"is no GetSuggestionsRequest: {error}")]) from error
+        raise _unreadable(error) from error
+
+
+def parse_trials(raw: Iterable[bytes]) -> list[api.Trial]:
+    """The trials of these bytes; raises InvalidInput."""
+    try:
+        return [api.Trial.FromString(item) for item in raw]
+    except DecodeError as error:
+        raise _unreadable(error) from error
+
+
+def _unreadable(error: Exception) -> InvalidInput:
+    return InvalidInput([Problem("", f"this is no GetSuggestionsRequest: {error}")])
 
 
 def _varint(raw: bytes, at: int) -> tuple[int, int]:

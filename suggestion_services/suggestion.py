@@ -15,7 +15,7 @@ from suggestion_services.edge import answers
 from suggestion_services.history import DeltaView, FullView
 from suggestion_services.random_search import draws
 from suggestion_services.search import Search, check, search_of
-from suggestion_services.split import split
+from suggestion_services.split import parse_trials, split
 
 FEATURES: Final = ("delta-history", "short-replies")
 MOST_AT_ONCE: Final = 10_000
@@ -43,7 +43,7 @@ class SuggestionService:
         memory = self._cache.of(search)
         with memory.lock:
             if message.HasField("history"):
-                delta = memory.delta.accept(search, message.history, [api.Trial.FromString(item) for item in trials])
+                delta = memory.delta.accept(search, message.history, parse_trials(trials))
                 return _reply(_suggest(search, _request(search, message, delta)))
             full = memory.full.accept(search, trials)
             return _reply(_suggest_exactly(search, _request(search, message, full)))
