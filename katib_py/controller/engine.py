@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Final
 
 from katib_py.controller.board import Board
 from katib_py.controller.drive import REFRESH_SECONDS, Drive, Outcome, Platform
 from katib_py.controller.journal import FLUSH_SECONDS
 from katib_py.controller.ports import Key
 from katib_py.core.errors import Conflict, NotFound
+
+CONFLICTS: Final = 10
 
 __all__ = ["Engine", "Outcome", "Platform"]
 
@@ -36,7 +39,8 @@ class Engine:
         self._wake.set()
 
     async def run(self) -> Outcome:
-        """Drive the experiment until it has ended; raises NotFound, InvalidInput, StoreUnavailable."""
+        """Drive the experiment until it has ended; raises NotFound, InvalidInput, StoreUnavailable, Conflict."""
+        conflicts = 0
         try:
             while True:
                 drive = await Drive.begin(self._platform, self._key, self._wake)
@@ -44,8 +48,11 @@ class Engine:
                     await self._validate(drive)
                     return await self._loop(drive)
                 except Conflict:
-                    # Somebody else was faster: what we hold in memory is void, what the store has counts.
-                    continue
+                    # Somebody else was faster: what we hold in memory is void, what the store has counts. A conflict
+                    # that comes again and again is with ourselves, such as a trial name that a service gave twice.
+                    conflicts += 1
+                    if conflicts > CONFLICTS:
+                        raise
                 except NotFound:
                     return Outcome.DELETED
                 finally:

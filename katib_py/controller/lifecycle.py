@@ -154,6 +154,8 @@ class Lifecycle:
 
     async def _phase(self, report: RunReport, change: Change, now: float) -> None:
         trial = self._board.live[report.name]
+        for note in report.notes:
+            change.events.append(Event("Trial", report.name, EventType.WARNING, "OddOutput", note, now))
         if report.phase is RunPhase.WAITING:
             if trial.waiting is None or trial.waiting.message != report.detail:
                 self._put(replace(trial, waiting=Waiting(report.reason, report.detail, now)), change, now)

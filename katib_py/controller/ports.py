@@ -135,7 +135,7 @@ class RunReport:
 
     ENDED: `document` is the run object with its status, `stopped` says that it ended because it was told to,
     `retry` that its own back-off limit allows another attempt, `seen` names the metrics in its output.
-    LOST: `disrupted` says that the machine is to blame, not the run.
+    LOST: `disrupted` says that the machine is to blame, not the run. `notes` are oddities of what was read.
     """
 
     name: str
@@ -149,6 +149,7 @@ class RunReport:
     reason: str = ""
     detail: str = ""
     seen: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class Runner(Protocol):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from functools import partial
+from typing import Any, Final, NamedTuple
 
 from katib_py.backends.local.companion import Companion, folder_of
 from katib_py.backends.local.desk import Desk
@@ -23,6 +25,7 @@ from katib_py.core.experiment import CollectorKind
 from katib_py.observations import log, reports
 
 AGAIN_SECONDS: Final = 1.0
+STARTS: Final = 4  # processes that are started at the same time
 
 
 class Calls(NamedTuple):
@@ -41,6 +44,8 @@ class Launcher:
         self._desk = desk
         self._calls = calls
         self._announcing: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._threads = ThreadPoolExecutor(STARTS, "katib-start")
 
     def program(self, order: RunOrder, folder: RunFolder) -> tuple[Program, list[Problem]]:
         """The program of the order, and why it cannot be started here."""
@@ -49,8 +54,7 @@ class Launcher:
     def launch(self, run: Run) -> None:
         """Start the run, now or when there is room for it."""
         if self._site.kind in {CollectorKind.PUSH, CollectorKind.CUSTOM}:
-            task = asyncio.create_task(self._announce(run))
-            self._announcing.add(task)
+            self._announcing.add(task := self._keep(self._announce(run)))
             task.add_done_callback(self._announcing.discard)
         else:
             self._find_room(run)
@@ -64,10 +68,11 @@ class Launcher:
         return Companion(run.folder, program)
 
     async def close(self) -> None:
-        """Start nothing more."""
+        """Start nothing more; what is being started is waited for."""
         for task in self._announcing:
             task.cancel()
-        await asyncio.gather(*self._announcing, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._threads.shutdown()
 
     def _own(self, order: RunOrder, folder: RunFolder) -> dict[str, str]:
         return {
@@ -107,6 +112,10 @@ class Launcher:
             self._calls.waiting(run, answer)
 
     def _spawn(self, run: Run, grant: Grant) -> None:
+        run.starting = True
+        self._keep(self._start(run, grant))
+
+    async def _start(self, run: Run, grant: Grant) -> None:
         program, env = run.program, run.program.env
         if grant.gpus:
             there = machine().gpus
@@ -119,8 +128,18 @@ class Launcher:
             run.companion = self.companion(run)
             if run.companion is not None:
                 run.companion.start()
-            pid = spawn(run.folder, run.start, program.command, program.cwd, env)
+            # In a thread: the kernel takes its time to load a program.
+            work = partial(spawn, run.folder, run.start, program.command, program.cwd, env)
+            pid = await asyncio.get_running_loop().run_in_executor(self._threads, work)
         except (OSError, ValueError) as error:
+            run.starting = False
             self._calls.refused(run, "CannotStart", f"{program.command[0]} cannot be started: {error}")
         else:
+            run.starting = False
             self._calls.started(run, pid)
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task

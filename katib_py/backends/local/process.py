@@ -12,6 +12,7 @@ from typing import Final
 import psutil
 
 from katib_py.backends.local.folder import RunFolder
+from katib_py.backends.local.spawning import spawn_session
 
 SHELL: Final = "/bin/sh"
 NAME: Final = "katib-run"
@@ -39,14 +40,14 @@ kill -KILL 0
 # Python ignores these; a program must not inherit that.
 RESTORED: Final = [signal.SIGPIPE, signal.SIGXFSZ]
 
-_CAN_SPAWN: Final = hasattr(os, "posix_spawn") and os.uname().sysname == "Linux"
+_CAN_SPAWN: Final = os.uname().sysname == "Linux"
 
 
 def spawn(folder: RunFolder, start: int, command: Sequence[str], cwd: str, env: Mapping[str, str]) -> int:
     """Start the command as number `start` in the folder, in a session of its own; its pid. Raises OSError."""
     arguments = [SHELL, "-c", SCRIPT, NAME, folder.path, folder.claim_path(start), cwd, *command]
     if _CAN_SPAWN:
-        return os.posix_spawn(SHELL, arguments, env, setsid=True, setsigmask=[], setsigdef=RESTORED)
+        return spawn_session(SHELL, arguments, env, RESTORED)
     # The object is let go at once: the caller waits for the pid itself.
     child = subprocess.Popen(arguments, env=env, start_new_session=True)
     child.returncode = 0

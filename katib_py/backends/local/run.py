@@ -19,7 +19,8 @@ from katib_py.core.objective import Measurement
 class Run:
     """A run that the engine ordered. `start` numbers the starts in its folder; `ending` is the task that ends it.
 
-    `following` scrapes what a running program serves.
+    `following` scrapes what a running program serves. `starting`: its process is on its way; `unwanted`: and
+    to be ended when it comes.
     """
 
     order: RunOrder
@@ -32,6 +33,8 @@ class Run:
     ending: asyncio.Task[None] | None = None
     following: asyncio.Task[None] | None = None
     timer: asyncio.TimerHandle | None = None
+    starting: bool = False
+    unwanted: bool = False
     done: bool = False
 
     def report(self, phase: RunPhase | None, reason: str = "", detail: str = "") -> RunReport:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -65,7 +66,9 @@ class LocalRunner:
         run = self._runs.get(name)
         if run is None or run.done or run.ending is not None:
             return
-        if run.process is None:
+        if run.starting:
+            run.unwanted = True
+        elif run.process is None:
             self._finish(run, RunReport(name, run.order.trial.attempt, RunPhase.ENDED, stopped=True))
         else:
             run.ending = self._task(self._end(run, "Stopped"))
@@ -84,6 +87,7 @@ class LocalRunner:
 
     async def close(self) -> None:
         """Let go of every run without ending it; what ended runs left behind is ended."""
+        await self._launcher.close()
         if self._reading is not None:
             self._reading.cancel()
         for run in self._runs.values():
@@ -91,7 +95,6 @@ class LocalRunner:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._launcher.close()
         await sweep(self._root, self._alive())
         await self._desk.close()
 
@@ -108,6 +111,8 @@ class LocalRunner:
 
     def _started(self, run: Run, pid: int) -> None:
         self._follow(run, RunProcess(pid, True, lambda: self._gone(run)), 0.0)
+        if run.unwanted:
+            self.stop(run.order.name)
 
     def _waiting(self, run: Run, shortage: Shortage) -> None:
         self._report(run.report(RunPhase.WAITING, shortage.reason, shortage.detail))
@@ -213,6 +218,8 @@ class LocalRunner:
         self._conclude(run, rebooted)
 
     def _finish(self, run: Run, report: RunReport) -> None:
+        notes = tuple(run.collector.notes()) if run.collector is not None else ()
+        report = replace(report, notes=notes) if notes else report
         run.done = True
         run.let_go()
         self._live.pop(run.order.name, None)

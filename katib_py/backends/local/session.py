@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from katib_py.backends.local.configs import Configs
 from katib_py.backends.local.database import Database
@@ -34,6 +34,8 @@ from katib_py.core.pods import mark
 from katib_py.core.template import ConfigMaps, compile_template
 from katib_py.core.trial import TrialRecord
 
+COMPANY_SECONDS: Final = 0.003
+
 
 class WallClock:
     """Real time."""
@@ -47,6 +49,8 @@ class WallClock:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await wake.wait()
+            # What ends within a moment of each other shares a turn, and with it a transaction and a call.
+            await asyncio.sleep(COMPANY_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
