@@ -32,7 +32,7 @@ from chaos_check import Facts, violations
 
 KINDS: Final = ("StdOut", "TensorFlowEvent", "Push")
 START_SECONDS: Final = 1.5  # "within the start of a run"
-HANG_SECONDS: Final = 300.0
+HANG_SECONDS: Final = 90.0  # no trial runs longer
 
 Strike = Callable[[subprocess.Popen[bytes]], None]
 PROGRAM: Final = Path(__file__).parent / "chaos_trial.py"
@@ -101,9 +101,12 @@ class Campaign:
         """The whole campaign; the violations found."""
         self.prepare()
         begin = time.monotonic()
-        for strikes in self.plan():
-            self.life(strikes)
-        code = self.life([])
+        try:
+            for strikes in self.plan():
+                self.life(strikes)
+            code = self.life([])
+        except (TimeoutError, subprocess.TimeoutExpired) as error:
+            return [f"{error}: {self.tail()}"]
         self.facts.seconds = time.monotonic() - begin
         found = [f"the last run exited with {code}: {self.tail()}"] if code != 0 else []
         if (self.facts.kills, self.facts.kills_of_service) != (self.options.kills, self.options.service_kills):
@@ -131,7 +134,7 @@ class Campaign:
         try:
             for strike in strikes:
                 strike(controller)
-            return controller.wait(HANG_SECONDS)
+            return controller.wait(HANG_SECONDS + 2 * self.options.trials)
         finally:
             controller.kill()
             controller.wait()
@@ -186,7 +189,9 @@ class Campaign:
     def await_(self, controller: subprocess.Popen[bytes], there: Callable[[], bool]) -> None:
         """Wait until it is there or the controller has ended."""
         deadline = time.monotonic() + HANG_SECONDS
-        while controller.poll() is None and not there() and time.monotonic() < deadline:
+        while controller.poll() is None and not there():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the controller (pid {controller.pid}) has stood still for {HANG_SECONDS:.0f} s")
             time.sleep(0.02)
 
     def sleep(self, controller: subprocess.Popen[bytes], seconds: float) -> None:

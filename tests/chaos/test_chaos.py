@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 CHAOS = Path(__file__).parents[2] / "benchmarks" / "chaos.py"
-SMALL = "--trials 8 --parallel 3 --kills 4 --service-kills 1 --seconds 0.5 2.5 --pause 0.8".split()
+COUNTS = ["--trials", "8", "--parallel", "3", "--kills", "4", "--service-kills", "1"]
+TIMES = ["--seconds", "0.5", "2.5", "--pause", "0.8"]
 
 
 @pytest.mark.parametrize("collector", ["StdOut", "Push"])
 def test_kills_lose_no_trial_and_no_metric(collector, tmp_path):
-    command = [sys.executable, str(CHAOS), "--collector", collector, *SMALL, "--folder", str(tmp_path)]
+    command = [sys.executable, str(CHAOS), "--collector", collector, *COUNTS, *TIMES, "--folder", str(tmp_path)]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
