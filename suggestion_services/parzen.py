@@ -1,122 +1,135 @@
-"""Parzen estimators over a search space: one kernel per observed point, and the prior."""
+"""Parzen estimators over a search space: a kernel for every observed point, and one for the prior."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Protocol
 
 import numpy as np
 from scipy.special import ndtr, ndtri
 
 from suggestion_services.arrays import Floats, Integers
-from suggestion_services.space import ChoiceDimension, Dimension
+from suggestion_services.space import ChoiceDimension, Dimension, RangeDimension
 
-# A kernel's width is at least this share of the scale once there are many (the "magic clip" of Bergstra et al. 2011).
-FINEST = 100.0
-TINY = 1e-300
+# A parameter of more values than MANY is taken for a continuous one, and more points than MANY of it are rounded to a
+# fraction of its scale, far below a kernel's width, so that the cost of a suggestion stops growing with them.
+MANY: Final = 1000
+RESOLUTION: Final = 2048.0
+# No kernel is narrower than this share of the scale.
+FINEST: Final = 100.0
+TINY: Final = 1e-300
 
 
-class Kernels:
-    """The kernels of one parameter. Points with the same value share a kernel; the last kernel is the prior."""
+class Kernels(Protocol):
+    """The kernels of one parameter: points with the same value share one; the last is the prior."""
 
-    def __init__(self, dimension: Dimension, values: Floats, prior_weight: float) -> None:
-        self._dimension = dimension
-        self._values = values
-        count = len(values) + 1
-        distinct, inverse = (values, np.arange(len(values))) if dimension.points is None else _grouped(values)
-        self.group_of: Integers = np.append(inverse, len(distinct))
-        self._distinct = distinct
-        if isinstance(dimension, ChoiceDimension) and not dimension.ordered:
-            self._table: Floats | None = _choice_table(dimension.points, distinct, prior_weight / count)
-        else:
-            self._table = None
-            self._middles, self._widths = _bandwidths(dimension, distinct, count)
-            below = ndtr(-self._middles / self._widths)
-            self._below, self._inside = below, ndtr((1 - self._middles) / self._widths) - below
+    # The kernel of each point, then the prior's.
+    group_of: Integers
 
     def sample(self, rows: Integers, generator: np.random.Generator) -> Floats:
         """A value from the kernel of each of these points."""
-        groups = self.group_of[rows]
-        uniform = generator.random(len(rows))
-        if self._table is not None:
-            cumulated = np.cumsum(self._table[:, groups], axis=0)
-            return np.minimum((uniform * cumulated[-1] >= cumulated).sum(axis=0), self._dimension.points - 1).astype(
-                float
-            )
-        quantile = self._below[groups] + uniform * self._inside[groups]
-        return self._dimension.at_positions(self._middles[groups] + self._widths[groups] * ndtri(quantile))
 
     def log_masses(self, values: Floats) -> Floats:
-        """The logarithm of each kernel's mass (or density) at these values, values x kernels."""
-        if self._table is not None:
-            return np.log(self._table[values.astype(np.int64)])
-        if self._dimension.points is None:
-            away = (values[:, None] - self._middles) / self._widths
-            return -0.5 * away * away - np.log(self._widths * self._inside)
-        low, high = self._dimension.cells(values)
-        mass = ndtr((high[:, None] - self._middles) / self._widths) - ndtr(
-            (low[:, None] - self._middles) / self._widths
-        )
-        return np.log(np.maximum(mass, TINY) / self._inside)
+        """The logarithm of each kernel's mass, or density, at these values: values by kernels."""
 
 
-def _grouped(values: Floats) -> tuple[Floats, Integers]:
-    distinct, inverse = np.unique(values, return_inverse=True)
-    return distinct, inverse.reshape(-1)
+class ChoiceKernels:
+    """Of unordered values: most of a kernel's mass lies on its own value, the same little on every value."""
+
+    def __init__(self, dimension: ChoiceDimension, values: Floats, prior_weight: float) -> None:
+        distinct, inverse = np.unique(values, return_inverse=True)
+        self.group_of: Integers = np.append(inverse, len(distinct))
+        leak = prior_weight / (len(values) + 1)
+        table = np.full((dimension.points, len(distinct) + 1), leak)
+        table[distinct.astype(np.int64), np.arange(len(distinct))] += 1
+        self._masses: Floats = table / table.sum(axis=0)
+        self._cumulated: Floats = np.cumsum(self._masses, axis=0)
+
+    def sample(self, rows: Integers, generator: np.random.Generator) -> Floats:
+        """By inversion of the distribution function."""
+        below = generator.random(len(rows)) >= self._cumulated[:-1, self.group_of[rows]]
+        return np.asarray(below.sum(axis=0), dtype=np.float64)
+
+    def log_masses(self, values: Floats) -> Floats:
+        """Of categories."""
+        masses: Floats = np.log(self._masses)[values.astype(np.int64)]
+        return masses
 
 
-def _choice_table(points: int, distinct: Floats, leak: float) -> Floats:
-    """values x kernels: most of a kernel's mass on its own value, the same little on every value."""
-    table = np.full((points, len(distinct) + 1), leak)
-    table[distinct.astype(np.int64), np.arange(len(distinct))] += 1
-    return table / table.sum(axis=0)
+class NormalKernels:
+    """Of ordered values: normal distributions on the parameter's scale, cut off at its ends.
 
+    A countable value has the mass of its cell. A kernel is as wide as the larger gap to its neighbours, narrower where
+    points share it, and at least (2 + points)^-sharpness wide.
+    """
 
-def _bandwidths(dimension: Dimension, values: Floats, count: int) -> tuple[Floats, Floats]:
-    """Where kernels stand and how wide they are: as wide as the larger gap to a neighbour, within bounds."""
-    middles = dimension.positions(values)
-    if len(middles) == 0:
-        widths = np.empty(0)
-    else:
-        order = np.argsort(middles, kind="stable")
-        gaps = np.diff(middles[order], prepend=0.0, append=1.0)
-        if len(middles) > 1:
-            gaps[0], gaps[-1] = 0.0, 0.0
-        widths = np.empty_like(middles)
-        widths[order] = np.maximum(gaps[:-1], gaps[1:])
-    widths = np.clip(widths, 1 / min(FINEST, 1.0 + count), 1.0)
-    return np.append(middles, 0.5), np.append(widths, 1 / 6 if dimension.normal else 1.0)
+    def __init__(self, dimension: Dimension, values: Floats, sharpness: float) -> None:
+        self._dimension = dimension
+        self._by_cell = dimension.points is not None and dimension.points <= MANY
+        positions = dimension.positions(values)
+        if not self._by_cell and len(values) > MANY:
+            positions = np.round(positions * RESOLUTION) / RESOLUTION
+        distinct, inverse, counts = np.unique(positions, return_inverse=True, return_counts=True)
+        self.group_of: Integers = np.append(inverse, len(distinct))
+        widths = _gaps(distinct) / (counts if self._by_cell else 1)
+        narrowest = 1 / min(FINEST, (2.0 + len(values)) ** sharpness)
+        self._middles = np.append(distinct, 0.5)
+        self._widths = np.append(np.clip(widths, narrowest, 1.0), _prior_width(dimension))
+        self._below: Floats = ndtr(-self._middles / self._widths)
+        self._inside: Floats = ndtr((1 - self._middles) / self._widths) - self._below
+
+    def sample(self, rows: Integers, generator: np.random.Generator) -> Floats:
+        """By inversion of the distribution function."""
+        groups = self.group_of[rows]
+        quantiles = self._below[groups] + generator.random(len(rows)) * self._inside[groups]
+        return self._dimension.at_positions(self._middles[groups] + self._widths[groups] * ndtri(quantiles))
+
+    def log_masses(self, values: Floats) -> Floats:
+        """Of cells; of values beyond counting, densities."""
+        if not self._by_cell:
+            away = (self._dimension.positions(values)[:, None] - self._middles) / self._widths
+            densities: Floats = -0.5 * away * away - np.log(self._widths * self._inside)
+            return densities
+        low, high = (ndtr((edge[:, None] - self._middles) / self._widths) for edge in self._dimension.cells(values))
+        masses: Floats = np.log(np.maximum(high - low, TINY) / self._inside)
+        return masses
 
 
 class Estimator:
-    """The density of a set of points: weighted kernels, the prior last."""
+    """The density of a set of points: their kernels by weight, the prior's beside them."""
 
-    def __init__(self, dimensions: tuple[Dimension, ...], points: Floats, weights: Floats, prior_weight: float) -> None:
-        self.kernels = [
-            Kernels(dimension, points[:, place], prior_weight) for place, dimension in enumerate(dimensions)
-        ]
+    def __init__(self, kernels: Sequence[Kernels], weights: Floats, prior_weight: float) -> None:
+        self._kernels = kernels
         self._weights = np.append(weights, prior_weight)
         self._weights /= self._weights.sum()
+
+    @property
+    def unordered(self) -> list[int]:
+        """The places of the parameters whose values have no order."""
+        return [place for place, kernels in enumerate(self._kernels) if isinstance(kernels, ChoiceKernels)]
 
     def sample(self, count: int, generator: np.random.Generator) -> Floats:
         """Points, each from one kernel in all its dimensions."""
         rows = self._rows(count, generator)
-        return np.stack([kernels.sample(rows, generator) for kernels in self.kernels], axis=1)
+        return np.stack([kernels.sample(rows, generator) for kernels in self._kernels], axis=1)
 
     def sample_apart(self, count: int, generator: np.random.Generator) -> Floats:
         """Points, every dimension from a kernel of its own."""
-        columns = [kernels.sample(self._rows(count, generator), generator) for kernels in self.kernels]
+        columns = [kernels.sample(self._rows(count, generator), generator) for kernels in self._kernels]
         return np.stack(columns, axis=1)
 
     def log_density(self, points: Floats) -> Floats:
         """Of the joint density."""
         total = np.zeros((len(points), len(self._weights)))
-        for place, kernels in enumerate(self.kernels):
+        for place, kernels in enumerate(self._kernels):
             total += kernels.log_masses(points[:, place])[:, kernels.group_of]
         return _log_sum(total, self._weights)
 
     def log_densities(self, points: Floats) -> Floats:
-        """Of each dimension alone: points x dimensions."""
+        """Of each dimension alone: points by dimensions."""
         columns = []
-        for place, kernels in enumerate(self.kernels):
-            weights = np.bincount(kernels.group_of, self._weights)
+        for place, kernels in enumerate(self._kernels):
+            weights = np.asarray(np.bincount(kernels.group_of, self._weights), dtype=np.float64)
             columns.append(_log_sum(kernels.log_masses(points[:, place]), weights))
         return np.stack(columns, axis=1)
 
@@ -124,6 +137,27 @@ class Estimator:
         return generator.choice(len(self._weights), size=count, p=self._weights)
 
 
+def kernels_of(dimension: Dimension, values: Floats, prior_weight: float, sharpness: float) -> Kernels:
+    """The kernels that suit the parameter."""
+    if isinstance(dimension, RangeDimension) or dimension.ordered:
+        return NormalKernels(dimension, values, sharpness)
+    return ChoiceKernels(dimension, values, prior_weight)
+
+
+def _gaps(positions: Floats) -> Floats:
+    """The larger gap to a neighbour of each of these ascending positions; one alone has the whole scale."""
+    if len(positions) < 2:
+        return np.ones(len(positions))
+    gaps = np.concatenate(([0.0], np.diff(positions), [0.0]))
+    return np.maximum(gaps[:-1], gaps[1:])
+
+
+def _prior_width(dimension: Dimension) -> float:
+    """Nearly even over the scale, or the declared normal distribution."""
+    return 1 / 6 if dimension.normal else 1.0
+
+
 def _log_sum(logs: Floats, weights: Floats) -> Floats:
     top = logs.max(axis=1, keepdims=True)
-    return np.log(np.exp(logs - top) @ weights) + top[:, 0]
+    total: Floats = np.log(np.exp(logs - top) @ weights) + top[:, 0]
+    return total

@@ -25,12 +25,17 @@ from suggestion_services.contract import (
     setting,
 )
 from suggestion_services.distinct import Distinct
-from suggestion_services.parzen import Estimator
+from suggestion_services.parzen import Estimator, kernels_of
 from suggestion_services.random_search import draws
 from suggestion_services.space import Space
 
 MOST_GOOD: Final = 25
 FRESH: Final = 25
+# The best of many draws from a few categories is always the same one: a search that compared more than this would not
+# leave the category that happened to do well at first.
+CHOICES_COMPARED: Final = 2
+# Keeps the randomness of the start apart from that of single assignments.
+LATIN: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,7 @@ class Tpe:
 
     ignores_unknown_settings: ClassVar[bool] = False
     joint: ClassVar[bool] = False
+    sharpness: ClassVar[float] = 1.5
 
     def problems(self, space: Space, max_trials: int) -> tuple[Problem, ...]:
         """Every space suits."""
@@ -55,20 +61,36 @@ class Tpe:
         distinct = Distinct(request)
         good, bad = _split(request.trials, self.gamma)
         started = len(request.trials.where(SUCCEEDED, EARLY_STOPPED).points) >= max(self.n_startup_trials, 1)
+        below = self._estimator(request.space, good, _good_weights(len(good)))
         found: list[Floats] = []
         for index in range(request.asked, request.asked + request.count):
             generator = request.generator(index)
             if started:
                 rest = np.concatenate((bad, *(point[None] for point in found)))
-                candidates = self._candidates(request.space, good, rest, generator)
+                above = self._estimator(request.space, rest, _weights(len(rest)))
+                candidates = self._candidates(below, above, generator)
             else:
-                candidates = draws(request.space, generator)
+                candidates = self._start(request, index, generator)
             found.append(distinct.first_new(candidates, generator))
         return [Proposal(request.space.texts(point)) for point in found]
 
-    def _candidates(self, space: Space, good: Floats, bad: Floats, generator: np.random.Generator) -> Iterator[Floats]:
-        below = Estimator(space.dimensions, good, np.ones(len(good)), self.prior_weight)
-        above = Estimator(space.dimensions, bad, _weights(len(bad)), self.prior_weight)
+    def _start(self, request: Request, index: int, generator: np.random.Generator) -> Iterator[Floats]:
+        """A cell of a Latin hypercube, so that the first trials already see every part of every parameter."""
+        turn, place = divmod(index, max(self.n_startup_trials, 1))
+        width = len(request.space.dimensions)
+        order = np.random.default_rng((request.seed, turn, LATIN)).random((max(self.n_startup_trials, 1), width))
+        cell = np.argsort(order, axis=0)[place]
+        yield request.space.from_unit((cell + generator.random((1, width))) / len(order))[0]
+        yield from draws(request.space, generator)
+
+    def _estimator(self, space: Space, points: Floats, weights: Floats) -> Estimator:
+        kernels = [
+            kernels_of(dimension, points[:, place], self.prior_weight, self.sharpness)
+            for place, dimension in enumerate(space.dimensions)
+        ]
+        return Estimator(kernels, weights, self.prior_weight)
+
+    def _candidates(self, below: Estimator, above: Estimator, generator: np.random.Generator) -> Iterator[Floats]:
         while True:
             yield from self._best_first(below, above, generator)
 
@@ -78,8 +100,9 @@ class Tpe:
             points = below.sample(count, generator)
             return points[np.argsort(above.log_density(points) - below.log_density(points), kind="stable")]
         points = below.sample_apart(count, generator)
-        order = np.argsort(above.log_densities(points) - below.log_densities(points), axis=0, kind="stable")
-        return np.take_along_axis(points, order, axis=0)
+        losses = above.log_densities(points) - below.log_densities(points)
+        losses[CHOICES_COMPARED:, below.unordered] = np.inf
+        return np.take_along_axis(points, np.argsort(losses, axis=0, kind="stable"), axis=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +110,11 @@ class MultivariateTpe(Tpe):
     """All parameters modelled together."""
 
     joint: ClassVar[bool] = True
+    sharpness: ClassVar[float] = 2.0
 
 
 def _split(trials: Trials, gamma: float) -> tuple[Floats, Floats]:
-    """The good points and all others.
+    """The good points, the best first, and all others.
 
     A trial that was stopped early showed less than it has, so it is good only where finished ones are lacking. Failed,
     metric-less and active trials are never good: a failure is to be avoided, a pending point to be kept away from.
@@ -100,10 +124,16 @@ def _split(trials: Trials, gamma: float) -> tuple[Floats, Floats]:
     finished = trials.where(SUCCEEDED, EARLY_STOPPED, FAILED, METRICS_UNAVAILABLE)
     count = min(math.ceil(gamma * len(finished.points)), MOST_GOOD, int(measured.sum()))
     ranking = np.lexsort((results.losses, results.states == EARLY_STOPPED, ~measured))
-    is_good = np.zeros(len(results.points), dtype=bool)
-    is_good[ranking[:count]] = True
+    is_bad = np.ones(len(results.points), dtype=bool)
+    is_bad[ranking[:count]] = False
     others = trials.where(FAILED, METRICS_UNAVAILABLE, *ACTIVE)
-    return results.points[is_good], np.concatenate((results.points[~is_good], others.points))
+    return results.points[ranking[:count]], np.concatenate((results.points[is_bad], others.points))
+
+
+def _good_weights(count: int) -> Floats:
+    """The better, the more; on average 1. The weights by rank of CMA-ES (Hansen 2016)."""
+    weights: Floats = np.log(count + 1) - np.log(np.arange(1, count + 1))
+    return weights / weights.mean() if count else weights
 
 
 def _weights(count: int) -> Floats:
