@@ -10,10 +10,12 @@ from katib_py.backends.local.folder import run_folder
 from katib_py.backends.local.pod import LocalPod, find_pod
 from katib_py.backends.local.program import Site, build_collector, build_program
 from katib_py.backends.local.resources import GPU, Demand, machine, refuse_impossible
+from katib_py.backends.local.shapes import container_problems, run_problems
 from katib_py.core.errors import Problem, show
 from katib_py.core.experiment import CollectorKind
 
 TEMPLATE: Final = "spec.trialTemplate.trialSpec"
+CUSTOM: Final = "spec.metricsCollectorSpec.collector.customCollector"
 PLACEHOLDER: Final = "${trialParameters."
 KEPT_VOLUMES: Final = ("configMap", "secret", "emptyDir")
 
@@ -23,9 +25,11 @@ def preflight(site: Site, document: Mapping[str, Any]) -> list[Problem]:
 
     `document` is the template as JSON types with its placeholders left in; what depends on one is not looked at.
     """
+    pod = find_pod(document, site.template)
+    if misshapen := _misshapen(site, document, pod):
+        return misshapen
     problems, demand = _errors(site, document)
     found = [problem for problem in problems if PLACEHOLDER not in problem.message]
-    pod = find_pod(document, site.template)
     if pod is not None:
         impossible = refuse_impossible(demand, machine())
         found += [replace(problem, path=f"{TEMPLATE}.{pod.path}.{problem.path}") for problem in impossible]
@@ -34,6 +38,14 @@ def preflight(site: Site, document: Mapping[str, Any]) -> list[Problem]:
         words = f"is {demand.port} for every trial, so only one trial runs at a time here"
         found.append(Problem("spec.metricsCollectorSpec.source.httpGet.port", words, "warning"))
     return found
+
+
+def _misshapen(site: Site, document: Mapping[str, Any], pod: LocalPod | None) -> list[Problem]:
+    problems = [replace(each, path=f"{TEMPLATE}.{each.path}") for each in run_problems(document, pod)]
+    collector = site.experiment.spec.metrics_collector_spec
+    if site.kind is CollectorKind.CUSTOM and collector is not None and collector.collector is not None:
+        problems += container_problems(collector.collector.custom_collector or {}, CUSTOM)
+    return problems
 
 
 def _errors(site: Site, document: Mapping[str, Any]) -> tuple[list[Problem], Demand]:
