@@ -26,7 +26,7 @@ COMMANDS = {
 
 def main() -> None:
     """Set up where needed, then become the command."""
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - whoever has an older one starts exactly this file
         sys.exit(f"katib-py needs Python 3.11 or newer; this is {sys.version.split()[0]}.")
     os.chdir(ROOT)
     lock = hashlib.sha256(b"".join((ROOT / name).read_bytes() for name in ("uv.lock", "pyproject.toml"))).hexdigest()
@@ -43,7 +43,7 @@ def set_up() -> None:
     """Make .venv, install uv there, and what uv.lock names."""
     if not (BIN / "python").exists():
         try:
-            import ensurepip  # noqa: F401, PLC0415 - Debian ships Python without it
+            import ensurepip  # noqa: F401 - Debian ships Python without it
         except ImportError:
             version = ".".join(map(str, sys.version_info[:2]))
             sys.exit(f"This Python lacks ensurepip. On Debian or Ubuntu: apt install python{version}-venv")

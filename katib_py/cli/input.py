@@ -39,11 +39,13 @@ class Input:
 
     def apply(self, catalog: Catalog, now: float) -> Experiment:
         """Have it stored: created, or its budgets edited; raises InvalidInput for an edit that is not allowed."""
+        key = Key(self.experiment.metadata.namespace, self.experiment.name)
         try:
-            old = catalog.get(Key(self.experiment.metadata.namespace, self.experiment.name))
+            old, begun = catalog.get(key), catalog.suggestion(key)[0].assigned > 0
         except NotFound:
-            old = None
-        if old is not None and (problems := validate_edit(old, self.experiment)):
+            begun = False
+        # Before the first assignment nothing depends on the spec yet, so a corrected file may change all of it.
+        if begun and (problems := validate_edit(old, self.experiment)):
             raise InvalidInput(problems)
         stored, _ = catalog.apply(self.experiment, now)
         return stored

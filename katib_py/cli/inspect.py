@@ -19,7 +19,7 @@ from katib_py.backends.local.catalog import Catalog, CountedEvent
 from katib_py.backends.local.database import Database
 from katib_py.backends.local.home import Home
 from katib_py.cli.progress import span
-from katib_py.cli.report import best_trials, short, trials_table
+from katib_py.cli.report import best_of, best_trials, short, trials_table
 from katib_py.controller.ports import Key
 from katib_py.core.errors import InvalidInput, NotFound, Problem, show
 from katib_py.core.experiment import Experiment
@@ -157,7 +157,7 @@ def _experiments(catalog: Catalog, place: Place, name: str | None) -> tuple[list
     for experiment in found:
         status = experiment.status
         table.add_row(
-            experiment.name, _state(status), str(status.get("trials", 0)), _best(experiment), _age(experiment)
+            experiment.name, _state(status), str(status.get("trials", 0)), best_of(experiment), _age(experiment)
         )
     return [experiment.dump() for experiment in found], table
 
@@ -257,14 +257,6 @@ def _table(*columns: str) -> Table:
 def _state(status: Json) -> str:
     conditions = status.get("conditions") or [{"type": "Created"}]
     return str(conditions[-1]["type"])
-
-
-def _best(experiment: Experiment) -> str:
-    optimal, objective = experiment.status.get("currentOptimalTrial", {}), experiment.spec.objective
-    for metric in optimal.get("observation", {}).get("metrics", ()):
-        if objective is not None and metric["name"] == objective.objective_metric_name:
-            return f"{metric['name']}={short(metric[objective.strategy_of(metric['name']).value])}"
-    return ""
 
 
 def _age(experiment: Experiment) -> str:

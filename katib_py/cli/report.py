@@ -10,21 +10,21 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from katib_py.cli.progress import WORDS, metric_words, span
+from katib_py.cli.progress import WORDS, span
 from katib_py.core.experiment import Experiment
-from katib_py.core.objective import ObjectiveSpec, metric_text, objective_value
-from katib_py.core.status import ExperimentStatus
-from katib_py.core.tally import COMPETING, Tally
+from katib_py.core.objective import Metric, ObjectiveSpec, metric_text, objective_value
+from katib_py.core.status import COUNTERS, read_status
+from katib_py.core.tally import COMPETING
 from katib_py.core.trial import TrialRecord
 
 
 def best_trials(objective: ObjectiveSpec, trials: Iterable[TrialRecord], count: int) -> list[TrialRecord]:
     """The best trials, best first; of equal ones the earlier first."""
-    ranked = [
+    ranked = (
         (value if objective.maximize else -value, -order, trial)
         for order, trial in enumerate(trials)
         if trial.state in COMPETING and (value := objective_value(objective, trial.observation)) is not None
-    ]
+    )
     return [trial for _, _, trial in heapq.nlargest(count, ranked, key=lambda item: item[:2])]
 
 
@@ -58,23 +58,33 @@ def short(text: str, width: int = 32) -> str:
     return text if len(text) <= 8 else f"{number:.6g}"
 
 
-def summary(console: Console, experiment: Experiment, status: ExperimentStatus, tally: Tally) -> None:
-    """How the experiment ended, in a line or two."""
-    verdict, objective = status.verdict, experiment.spec.objective
-    assert objective is not None
-    if verdict is not None:
+def summary(console: Console, experiment: Experiment) -> None:
+    """How the experiment stands by its status, in a line or two."""
+    fields, status = experiment.status, read_status(experiment.status)
+    if (verdict := status.verdict) is not None:
         entry = status.find("Succeeded" if verdict.succeeded else "Failed")
         head = Text("Succeeded", "bold green") if verdict.succeeded else Text("Failed", "bold red")
         message = entry.message if entry is not None else ""
         console.print(head.append(f" {verdict.reason}: {message}", "not bold default"), soft_wrap=True)
-    counts = ", ".join(f"{count} {WORDS[state]}" for state, count in tally.counts.items() if count)
+    counted = {state: fields.get(counter, 0) for state, (counter, _) in COUNTERS.items()}
+    counts = ", ".join(f"{count} {WORDS[state]}" for state, count in counted.items() if count)
     took = ""
     if status.start is not None and status.completion is not None:
         took = f" in {span(max(0.0, status.completion - status.start - status.uncounted))}"
-    console.print(f"{tally.finished} trials{took}: {counts or 'none'}", highlight=False)
-    if tally.incumbent is not None:
-        best = metric_words(objective, tally.incumbent.value)
-        console.print(f"Best {best}, trial {tally.incumbent.trial.name}", highlight=False, soft_wrap=True)
+    console.print(f"{sum(counted.values())} trials{took}: {counts or 'none'}")
+    if best := best_of(experiment):
+        console.print(f"Best {best}, trial {fields['currentOptimalTrial']['bestTrialName']}", soft_wrap=True)
+
+
+def best_of(experiment: Experiment) -> str:
+    """The best value so far as the status has it: `accuracy=0.97`; empty where there is none."""
+    objective = experiment.spec.objective
+    metrics = experiment.status.get("currentOptimalTrial", {}).get("observation", {}).get("metrics", ())
+    for metric in metrics:
+        if objective is not None and metric["name"] == objective.objective_metric_name:
+            text = metric_text(Metric(**metric), objective.strategy_of(metric["name"]))
+            return f"{metric['name']}={short(text)}"
+    return ""
 
 
 def _metrics(objective: ObjectiveSpec, trial: TrialRecord) -> list[str]:

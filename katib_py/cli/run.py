@@ -28,7 +28,6 @@ from katib_py.core.errors import InvalidInput, Problem, show
 from katib_py.core.experiment import Experiment
 from katib_py.core.objective import ObjectiveSpec
 from katib_py.core.status import read_status
-from katib_py.core.tally import tally
 
 STOP_SECONDS: Final = 60.0
 
@@ -64,14 +63,17 @@ def stop(place: Place, name: str) -> None:
     """Suspend an experiment; where no engine drives it any more, end what it left running."""
     with closing(Database(place.home.db_url)) as database:
         catalog = Catalog(database)
-        experiment = catalog.suspend(place.key(name), True)
-        if not _driven(database, place.key(name)):
-            outcome = asyncio.run(
-                Session.again(place.home, database, place.key(name)).run(experiment, lambda board: None)
-            )
-            print(f"experiment {name} is {outcome.value}; `katib-py run` continues it")
-        else:
+        key = place.key(name)
+        verdict = read_status(catalog.get(key).status).verdict
+        if verdict is not None:
+            print(f"experiment {name} has ended already: {verdict.reason}")
+            return
+        experiment = catalog.suspend(key, True)
+        if _driven(database, key):
             print(f"experiment {name} is suspended; its engine ends the running trials. `katib-py run` continues it")
+        else:
+            asyncio.run(Session.again(place.home, database, key).end(experiment))
+            print(f"experiment {name} is suspended, and nothing of it runs any more. `katib-py run` continues it")
 
 
 def delete(place: Place, kind: str, name: str) -> None:
@@ -93,7 +95,7 @@ def _end_runs(session: Session, experiment: Experiment) -> None:
     deadline = time.monotonic() + STOP_SECONDS
     while _driven(session.database, key) and time.monotonic() < deadline:
         time.sleep(0.1)
-    asyncio.run(session.run(experiment, lambda board: None))
+    asyncio.run(session.end(experiment))
 
 
 def _driven(database: Database, key: Key) -> bool:
@@ -136,10 +138,8 @@ def _report(catalog: Catalog, key: Key, outcome: Outcome, output: str) -> int:
 def _table(catalog: Catalog, key: Key, experiment: Experiment) -> None:
     objective = experiment.spec.objective
     assert isinstance(objective, ObjectiveSpec)
-    trials = list(every_trial(catalog, key))
-    finished = (trial for trial in trials if trial.state.finished)
     out = console()
-    summary(out, experiment, read_status(experiment.status), tally(objective, finished))
-    if best := best_trials(objective, trials, BEST):
+    summary(out, experiment)
+    if best := best_trials(objective, every_trial(catalog, key), BEST):
         out.print(trials_table(objective, best))
     out.print(f"More: katib-py describe experiment {key.name} · katib-py logs TRIAL · katib-py get trials {key.name}")

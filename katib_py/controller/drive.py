@@ -15,8 +15,8 @@ from katib_py.controller.ports import Clock, EventType, Key, Observations, Runne
 from katib_py.controller.search import Reply, Search, Wanted, active_trials
 from katib_py.core.actions import Action, Ask, CreateTrial, Finish, Restart, SetCondition, StopTrial
 from katib_py.core.early_stopping import Standing, parse_stopper
-from katib_py.core.errors import InvalidInput
-from katib_py.core.names import trial_name
+from katib_py.core.errors import show
+from katib_py.core.names import is_object_name, trial_name
 from katib_py.core.reconcile import reconcile
 from katib_py.core.trial import Assignment, TrialRecord, Waiting
 
@@ -89,17 +89,12 @@ class Drive:
         await self._search.close()
 
     async def validate(self) -> None:
-        """Have the service check the settings; before the first trial a refusal is raised as InvalidInput."""
+        """Have the service check the experiment; raises InvalidInput where it refuses it."""
         board = self.board
         over = board.verdict is not None and not reconcile(board.snapshot(self._platform.clock.now(), False))
         if over or board.experiment.spec.suspend:
             return
-        try:
-            await self._search.validate()
-        except InvalidInput as error:
-            if not board.tally.finished and not board.live:
-                raise
-            board.suggestion = replace(board.suggestion, failed=str(error))
+        await self._search.validate()
 
     async def look(self, now: float, interrupted: bool) -> Outcome | None:
         """Take in what is new and decide; why the loop is at its end, if it is."""
@@ -113,14 +108,17 @@ class Drive:
             self._perform(action, now)
         outcome = self._outcome()
         if outcome is not None:
+            # Until somebody runs it again, its time stands still.
+            self.board.status.suspend(outcome is not Outcome.FINISHED, now)
             self.journal.status_changed()
         return outcome
 
     async def write(self, now: float) -> None:
         """Write down what is due; raises Conflict, NotFound, StoreUnavailable."""
         self._note_waiting(now)
-        written = await self.journal.write(self.board, now)
-        await self._lifecycle.tell_pushing(written.trials.values())
+        if written := await self.journal.write(self.board, now):
+            self._lifecycle.forget_recorded()
+            await self._lifecycle.tell_pushing(written.trials.values())
 
     # Looking
 
@@ -151,7 +149,10 @@ class Drive:
             board.suggestion = change.suggestion = replace(old, ended=reply.ended, failed=reply.failed)
             return
         if len(reply.proposals) < reply.wanted.count:
-            self._short_at = board.tally.finished
+            self._short_at = reply.wanted.finished
+        if (wrong := self._wrong_name(reply)) is not None:
+            board.suggestion = change.suggestion = replace(old, failed=f"it names a trial {show(wrong)}")
+            return
         fresh = self._assignments(reply)
         board.unused.extend(fresh)
         change.assignments.extend(fresh)
@@ -163,6 +164,15 @@ class Drive:
         board.suggestion = change.suggestion = replace(
             old, requests=requests, assigned=old.assigned + len(fresh), settings=settings
         )
+
+    def _wrong_name(self, reply: Reply) -> str | None:
+        """A name from the service that no trial can have, or that another one has already."""
+        taken = {*self.board.live, *(assignment.name for assignment in self.board.unused)}
+        for name in (proposal.name for proposal in reply.proposals if proposal.name):
+            if name in taken or not is_object_name(name):
+                return name
+            taken.add(name)
+        return None
 
     def _assignments(self, reply: Reply) -> list[Assignment]:
         name, uid, first = self.board.key.name, self.board.uid, reply.wanted.assigned
@@ -209,7 +219,7 @@ class Drive:
             return
         self._short_at = None
         assigned = self.board.suggestion.assigned
-        self._ask = Wanted(assigned, total - assigned, ())
+        self._ask = Wanted(assigned, total - assigned, self.board.tally.finished)
 
     def _note_waiting(self, now: float) -> None:
         board, old = self.board, self.board.waiting

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
 
 from katib_py.controller.board import Board
 from katib_py.controller.drive import REFRESH_SECONDS, Drive, Outcome, Platform
 from katib_py.controller.journal import FLUSH_SECONDS
 from katib_py.controller.ports import Key
-from katib_py.core.errors import Conflict, NotFound
-
-CONFLICTS: Final = 10
+from katib_py.core.errors import NotFound
 
 __all__ = ["Engine", "Outcome", "Platform"]
 
@@ -39,30 +36,28 @@ class Engine:
         self._wake.set()
 
     async def run(self) -> Outcome:
-        """Drive the experiment until it has ended; raises NotFound, InvalidInput, StoreUnavailable, Conflict."""
-        conflicts = 0
+        """Drive the experiment until it has ended.
+
+        Raises NotFound, InvalidInput, StoreUnavailable, and Conflict where somebody else drives it too: what we hold in
+        memory is void then, and what the store has counts.
+        """
         try:
-            while True:
-                drive = await Drive.begin(self._platform, self._key, self._wake)
-                try:
-                    await self._validate(drive)
-                    return await self._loop(drive)
-                except Conflict:
-                    # Somebody else was faster: what we hold in memory is void, what the store has counts. A conflict
-                    # that comes again and again is with ourselves, such as a trial name that a service gave twice.
-                    conflicts += 1
-                    if conflicts > CONFLICTS:
-                        raise
-                except NotFound:
-                    return Outcome.DELETED
-                finally:
-                    await drive.close()
+            drive = await Drive.begin(self._platform, self._key, self._wake)
+            try:
+                await self._validate(drive)
+                return await self._loop(drive)
+            except NotFound:
+                return Outcome.DELETED
+            finally:
+                await drive.close()
         finally:
             await self._platform.runner.close()
             await self._platform.suggesters.close()
 
     async def _validate(self, drive: Drive) -> None:
         """A service that does not answer is a wait like any other: shown, and ended by an interrupt."""
+        if self._interrupted.is_set():
+            return
         checking = asyncio.ensure_future(drive.validate())
         leaving = asyncio.ensure_future(self._interrupted.wait())
         try:

@@ -7,6 +7,7 @@ from typing import Final
 from katib_py.controller.board import Board
 from katib_py.controller.ports import Change, Event, EventType, Store
 from katib_py.core.status import dump_status
+from katib_py.core.trial import TrialRecord, TrialState
 
 STATUS_SECONDS: Final = 1.0  # at most one status write in this time, except when a condition changed
 FLUSH_SECONDS: Final = 0.2  # a trial that only began to run is written down within this time
@@ -63,6 +64,11 @@ class Journal:
             return True
         if self._status_stale and self._status_due(now):
             return True
-        if any(trial.state.finished for trial in change.trials.values()):
+        if any(_presses(trial) for trial in change.trials.values()):
             return True
         return bool(change) and now - self._flushed >= FLUSH_SECONDS
+
+
+def _presses(trial: TrialRecord) -> bool:
+    """Whether something is about to be done that relies on this record: all but "it runs now"."""
+    return trial.state is not TrialState.RUNNING or trial.stop is not None

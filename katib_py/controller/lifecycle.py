@@ -57,6 +57,7 @@ class Lifecycle:
         self._reported = collector is not None and collector.kind in REPORTED
         self._runs: dict[str, LiveRun] = {}
         self._absent: set[str] = set()
+        self._over: list[str] = []
         self._cursor = 0
 
     @property
@@ -72,7 +73,8 @@ class Lifecycle:
         if not adopt_only:
             self._absent.clear()
         for trial in list(self._board.live.values()):
-            if trial.name not in self._runs and trial.name not in self._absent:
+            stored = trial.name not in change.trials
+            if stored and trial.name not in self._runs and trial.name not in self._absent:
                 self._start(trial, adopt_only or trial.stop is not None, change, now)
 
     def stop_told(self) -> None:
@@ -80,6 +82,12 @@ class Lifecycle:
         for name in self._board.live.keys() & self._runs.keys():
             if self._board.live[name].stop is not None:
                 self._runner.stop(name)
+
+    def forget_recorded(self) -> None:
+        """Let the runner forget the runs that are over; their ends are stored."""
+        for name in self._over:
+            self._runner.forget(name, self._retain)
+        self._over.clear()
 
     async def take_reports(self, change: Change, now: float) -> None:
         """Take in what is new about the runs: measurements first, then what became of them."""
@@ -140,7 +148,7 @@ class Lifecycle:
         return self._stopper.measured(name, item.value)
 
     def tell_to_stop(self, name: str, intent: StopIntent, change: Change) -> None:
-        """Record the decision to end a trial's run; a trial that has no run ends or waits at once."""
+        """Note the decision to end a trial's run; `stop_told` acts on it once it is stored."""
         trial = replace(self._board.live[name], stop=intent)
         self._board.put(trial)
         change.trials[name] = trial
@@ -208,7 +216,7 @@ class Lifecycle:
         run = self._runs.get(trial.name)
         if run is not None and (trial.state.finished or trial.attempt != run.order.trial.attempt):
             del self._runs[trial.name]
-            self._runner.forget(trial.name, self._retain)
+            self._over.append(trial.name)
         if trial.state.finished:
             if self._stopper is not None:
                 self._stopper.finished(trial.name, trial.state)

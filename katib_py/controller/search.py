@@ -27,11 +27,15 @@ BACKOFF: Final = (0.05, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What one call asks for: `count` assignments after the `assigned` that are recorded."""
+    """What one call asks for: `count` assignments after the `assigned` that are recorded.
+
+    `finished` counts the trials that had finished by then.
+    """
 
     assigned: int
     count: int
-    active: tuple[api.Trial, ...]
+    finished: int = 0
+    active: tuple[api.Trial, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,13 +167,11 @@ class Search:
             total_request_number=wanted.assigned + wanted.count,
         )
         if DELTA not in self._features:
-            request.trials.extend(await self._whole_history())
-            request.trials.extend(wanted.active)
+            _add(request, await self._whole_history(), wanted.active)
             return await self._get(request)
         fresh = list(self._history.fresh)
         request.history.count, request.history.digest = self._history.count, self._history.digest
-        request.trials.extend(fresh)
-        request.trials.extend(wanted.active)
+        _add(request, fresh, wanted.active)
         try:
             reply = await self._get(request)
         except grpc.aio.AioRpcError as error:
@@ -184,8 +186,7 @@ class Search:
         known = await self._whole_history()
         del request.trials[:]
         request.history.count, request.history.digest = 0, history.EMPTY
-        request.trials.extend(known)
-        request.trials.extend(wanted.active)
+        _add(request, known, wanted.active)
         reply = await self._get(request)
         later = self._history.count + len(self._history.fresh) - len(known)
         self._history = History(fresh=[*known, *self._history.fresh[len(self._history.fresh) - later :]])
@@ -225,6 +226,13 @@ class Search:
             else:
                 self.trouble = ""
                 return result
+
+
+def _add(request: api.GetSuggestionsRequest, finished: Sequence[api.Trial], active: Iterable[api.Trial]) -> None:
+    """A trial that has finished since the call was planned is finished, and pending no more."""
+    names = {trial.name for trial in finished}
+    request.trials.extend(finished)
+    request.trials.extend(trial for trial in active if trial.name not in names)
 
 
 def active_trials(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from katib_py.core.permutation import permuted
@@ -32,6 +33,7 @@ UNAVAILABLE: Final = "unavailable"
 ZERO_TIME: Final = "0001-01-01T00:00:00Z"
 
 MAX_EXPERIMENT_NAME: Final = 40
+MAX_OBJECT_NAME: Final = 63  # a trial's name is the value of a label
 
 # Katib's alphabet for random suffixes; the first character is a letter so that the suffix is a DNS label of its own.
 ALPHABET: Final = "bcdfghjklmnpqrstvwxz2456789"
@@ -52,3 +54,8 @@ def trial_name(experiment: str, uid: str, index: int) -> str:
         digit, rest = divmod(rest, len(ALPHABET) ** power)
         suffix += ALPHABET[digit]
     return f"{experiment}-{suffix}"
+
+
+def is_object_name(text: str) -> bool:
+    """Whether a trial may have this name: a DNS label that begins with a letter."""
+    return len(text) <= MAX_OBJECT_NAME and re.fullmatch(r"[a-z]([-a-z0-9]*[a-z0-9])?", text) is not None

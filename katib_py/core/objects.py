@@ -55,7 +55,7 @@ def trial_status(trial: TrialRecord) -> Json:
 
 
 def suggestion_object(experiment: Experiment, counts: Mapping[str, Any], assignments: Iterable[Assignment]) -> Json:
-    """The Suggestion; `counts` has requests, assigned, settings and failed of the suggestion record."""
+    """The Suggestion; `counts` has requests, assigned and settings of the suggestion record."""
     dumped = experiment.spec.dump()
     spec: Json = {"algorithm": dumped.get("algorithm", {}), "requests": counts["requests"]}
     spec.update((key, dumped[key]) for key in ("earlyStopping", "resumePolicy") if key in dumped)

@@ -162,3 +162,28 @@ async def test_a_controller_killed_at_any_turn_loses_and_repeats_nothing(simulat
     assert await Engine(again.ports, key, again.wake).run() is Outcome.FINISHED
     trials = await again.store.finished(key, 0, 100)
     assert sorted(trial.assignment.index for trial in trials) == list(range(12))
+
+
+async def test_a_last_trial_that_ends_while_the_search_answers_short_does_not_stall_the_experiment(simulate):
+    """The reply says "nothing more while a trial is active", and by then none is."""
+    seconds = iter([10.0, 10.0, 10.0, 10.000001, *[10.0] * 100])
+
+    def simulation(parameters, trial):
+        return SimulatedRun(next(seconds), [(1.0, "loss", 0.5)])
+
+    parameters = [{"name": "x", "parameterType": "int", "feasibleSpace": {"min": "0", "max": "3"}}]
+    grid = {"algorithmName": "grid"}
+    given = experiment(algorithm=grid, parameters=parameters, maxTrialCount=None, parallelTrialCount=4)
+    platform = simulate(simulation)
+
+    class Hurried(type(platform.clock)):
+        """Moves on while the service is being asked."""
+
+        async def wait(self, wake, pause, busy):
+            await super().wait(wake, pause, False)
+            await asyncio.sleep(0)
+
+    platform.clock.__class__ = Hurried
+    async with asyncio.timeout(60):
+        _, status = await run(platform, given)
+    assert reason(status) == "ExperimentSuggestionEndReached"

@@ -71,8 +71,12 @@ class Session:
             kept = []
         return cls(home, database, config_maps={(namespace, name): data for namespace, name, data in kept})
 
-    async def run(self, experiment: Experiment, watch: Callable[[Board], None]) -> Outcome:
-        """Drive the stored experiment to its end; an interrupt or SIGTERM ends its runs first.
+    async def end(self, experiment: Experiment) -> None:
+        """End what an engine that is gone left running, and start nothing; raises as `run` does."""
+        await self.run(experiment, lambda board: None, ending=True)
+
+    async def run(self, experiment: Experiment, watch: Callable[[Board], None], ending: bool = False) -> Outcome:
+        """Drive the stored experiment to its end; an interrupt or SIGTERM ends its runs first, `ending` does at once.
 
         Raises Held, InvalidInput, NotFound, StoreUnavailable.
         """
@@ -81,6 +85,8 @@ class Session:
         self._keep_config_maps(key)
         async with Lease(self.database, key), self._db_manager(experiment) as address:
             engine = Engine(self._platform(experiment, address, wake), key, wake, watch)
+            if ending:
+                engine.interrupt()
             with _interrupting(engine.interrupt):
                 return await engine.run()
 
