@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Final
 
 import psutil
@@ -32,7 +32,7 @@ async def end(process: RunProcess, folder: RunFolder, grace: float, reason: str,
     await _gone(process, deadline - time.monotonic())
     scan.send(below, signal.SIGKILL)
     process.signal(signal.SIGKILL)
-    await sweep(folder.path, but)
+    await sweep(folder.path, lambda: but)
     await _gone(process, GIVE_UP_SECONDS)
 
 
@@ -51,15 +51,23 @@ async def _ask(process: RunProcess, folder: RunFolder, deadline: float) -> list[
         await asyncio.sleep(LOOK_SECONDS)
 
 
-async def sweep(folder: str, but: Collection[str] = ()) -> None:
-    """Kill what bears the mark of the run, or of the runs below this folder, except those of `but`."""
+async def sweep(folder: str, alive: Callable[[], Collection[str]]) -> None:
+    """Kill what bears the mark of the run, or of the runs below this folder, unless that run is alive.
+
+    `alive` gives the folders of runs to leave alone. It is asked after each look and before each kill, so a run that
+    begins meanwhile is known by the time its process is seen; and only runs seen at the first look are swept.
+    """
     deadline = time.monotonic() + GIVE_UP_SECONDS
-    while time.monotonic() < deadline:
-        left = await asyncio.to_thread(scan.marked, folder, but)
+    seen = await asyncio.to_thread(scan.marked, folder)
+    over = {run for run, _ in seen} - set(alive())
+    while over and time.monotonic() < deadline:
+        kept = alive()
+        left = [process for run, process in seen if run in over and run not in kept]
         if not left:
             return
         scan.send(left, signal.SIGKILL)
         await asyncio.sleep(LOOK_SECONDS)
+        seen = await asyncio.to_thread(scan.marked, folder)
 
 
 async def _gone(process: RunProcess, seconds: float) -> None:

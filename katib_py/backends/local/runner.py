@@ -95,7 +95,7 @@ class LocalRunner:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await sweep(self._root, self._alive())
+        await sweep(self._root, self._alive)
         await self._desk.close()
 
     # Beginning
@@ -178,7 +178,7 @@ class LocalRunner:
                 self._report(RunReport(run.order.name, run.order.trial.attempt, None, measurements))
         if time.monotonic() - self._swept > SWEEP_SECONDS:
             self._swept = time.monotonic()
-            self._task(sweep(self._root, self._alive()))
+            self._task(sweep(self._root, self._alive))
         self._reading = self._loop.call_later(READ_SECONDS, self._read_all) if self._live else None
 
     def _alive(self) -> set[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 
 import psutil
 
@@ -17,19 +17,16 @@ def descendants(pid: int) -> list[psutil.Process]:
         return []
 
 
-def marked(folder: str, but: Collection[str] = ()) -> list[psutil.Process]:
-    """Every process whose environment says that it belongs to the run of this folder, or to one below it.
-
-    `but`: the folders of runs to pass over.
-    """
+def marked(folder: str) -> list[tuple[str, psutil.Process]]:
+    """Every process whose environment says that it belongs to the run of this folder or one below, and to which."""
     found = []
     for process in psutil.process_iter():
         try:
             run = process.environ().get(ENV_RUN, "")
         except (psutil.Error, OSError):
             continue
-        if (run == folder or run.startswith(f"{folder}/")) and run not in but:
-            found.append(process)
+        if run == folder or run.startswith(f"{folder}/"):
+            found.append((run, process))
     return found
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
 import time
 
 import pytest
 
+from katib_py.backends.local.ending import sweep
+from katib_py.backends.local.environment import ENV_RUN
 from katib_py.controller.ports import RunPhase
 
 GRANDCHILD = """
@@ -98,3 +101,35 @@ async def test_a_run_may_be_stopped_at_any_moment_after_its_start(house, engine,
     report = await stopped(engine)
     assert report.stopped
     assert not house.processes()
+
+
+def marked(folder):
+    return subprocess.Popen(["sleep", "600"], env={ENV_RUN: folder})
+
+
+async def test_a_sweep_passes_over_a_run_that_begins_meanwhile(house):
+    """The first look is taken before the run is there: whoever is asked what lives hears of it just then."""
+    root, children = str(house.root / "runs"), [marked(f"{house.root}/runs/old/1")]
+    looks = []
+
+    def alive():
+        looks.append(1)
+        if len(looks) == 2:
+            children.append(marked(f"{root}/new/1"))
+        return set()
+
+    await sweep(root, alive)
+    assert children[0].wait() == -9
+    assert children[1].poll() is None
+    children[1].kill()
+    children[1].wait()
+
+
+async def test_a_sweep_asks_what_lives_after_it_has_looked(house):
+    """A run that is on its way when the look is taken has its process in it, and is known by then."""
+    folder = f"{house.root}/runs/new/1"
+    child = marked(folder)
+    await sweep(str(house.root / "runs"), lambda: {folder})
+    assert child.poll() is None
+    child.kill()
+    child.wait()
