@@ -12,6 +12,7 @@ from katib_py.backends.local.ending import end
 from katib_py.backends.local.folder import RunFolder
 from katib_py.backends.local.process import RunProcess, spawn
 from katib_py.backends.local.program import Program
+from katib_py.backends.local.scan import Mark
 
 AFTERWARDS_SECONDS: Final = 60.0
 
@@ -19,8 +20,10 @@ AFTERWARDS_SECONDS: Final = 60.0
 class Companion:
     """The collector of one run, in a folder below the run's own."""
 
-    def __init__(self, run: RunFolder, program: Program) -> None:
+    def __init__(self, run: RunFolder, program: Program, uid: str) -> None:
+        """`uid` is the experiment's."""
         self.folder = folder_of(run)
+        self._mark = Mark(self.folder.path, uid)
         self._program = program
         self._over = asyncio.Event()
         self._process: RunProcess | None = None
@@ -47,7 +50,7 @@ class Companion:
             async with asyncio.timeout(AFTERWARDS_SECONDS):
                 await self._over.wait()
         except TimeoutError:
-            await end(self._process, self.folder, self._program.grace, "the trial has ended")
+            await end(self._process, self._mark, self._program.grace, "the trial has ended")
 
     def let_go(self) -> None:
         """Watch it no longer."""

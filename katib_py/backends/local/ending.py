@@ -13,17 +13,19 @@ import psutil
 from katib_py.backends.local import scan
 from katib_py.backends.local.folder import RunFolder
 from katib_py.backends.local.process import RunProcess, is_run
+from katib_py.backends.local.scan import Mark
 
 LOOK_SECONDS: Final = 0.02
 GIVE_UP_SECONDS: Final = 10.0  # a process that survives SIGKILL for so long hangs in the kernel
 
 
-async def end(process: RunProcess, folder: RunFolder, grace: float, reason: str, but: Collection[str] = ()) -> None:
+async def end(process: RunProcess, mark: Mark, grace: float, reason: str, but: Collection[str] = ()) -> None:
     """Ask the run to end, force it after `grace` seconds, and return when nothing of it is left.
 
     A run that ends by itself before it is asked keeps its own verdict: no marker is left in its folder then. `but`: the
     folders of processes beside the run that have more time.
     """
+    folder = RunFolder(mark.folder)
     if not process.alive or folder.exit_status() is not None:
         return
     deadline = time.monotonic() + grace
@@ -32,7 +34,7 @@ async def end(process: RunProcess, folder: RunFolder, grace: float, reason: str,
     await _gone(process, deadline - time.monotonic())
     scan.send(below, signal.SIGKILL)
     process.signal(signal.SIGKILL)
-    await sweep(folder.path, lambda: but)
+    await sweep(mark, lambda: but)
     await _gone(process, GIVE_UP_SECONDS)
 
 
@@ -51,14 +53,14 @@ async def _ask(process: RunProcess, folder: RunFolder, deadline: float) -> list[
         await asyncio.sleep(LOOK_SECONDS)
 
 
-async def sweep(folder: str, alive: Callable[[], Collection[str]]) -> None:
-    """Kill what bears the mark of the run, or of the runs below this folder, unless that run is alive.
+async def sweep(mark: Mark, alive: Callable[[], Collection[str]]) -> None:
+    """Kill what bears the mark of a run in this folder or below it, unless that run is alive.
 
     `alive` gives the folders of runs to leave alone. It is asked after each look and before each kill, so a run that
     begins meanwhile is known by the time its process is seen; and only runs seen at the first look are swept.
     """
     deadline = time.monotonic() + GIVE_UP_SECONDS
-    seen = await asyncio.to_thread(scan.marked, folder)
+    seen = await asyncio.to_thread(scan.marked, mark)
     over = {run for run, _ in seen} - set(alive())
     while over and time.monotonic() < deadline:
         kept = alive()
@@ -67,7 +69,7 @@ async def sweep(folder: str, alive: Callable[[], Collection[str]]) -> None:
             return
         scan.send(left, signal.SIGKILL)
         await asyncio.sleep(LOOK_SECONDS)
-        seen = await asyncio.to_thread(scan.marked, folder)
+        seen = await asyncio.to_thread(scan.marked, mark)
 
 
 async def _gone(process: RunProcess, seconds: float) -> None:

@@ -13,6 +13,8 @@ from katib_py.backends.local.resources import quantity
 from katib_py.core.errors import InvalidInput, Problem, show
 
 ENV_RUN: Final = "KATIB_RUN"  # the run's folder, in the environment of everything that the run starts
+# The same folder name may be used by an experiment in another database: what is a run's is known by both.
+ENV_EXPERIMENT_UID: Final = "KATIB_EXPERIMENT_UID"
 
 _REFERENCE: Final = re.compile(r"\$\$|\$\(([A-Za-z_][-A-Za-z0-9_.]*)\)")
 _FIELD: Final = re.compile(r"metadata\.(labels|annotations)\['([^']+)'\]")

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from katib_py.backends.local.companion import Companion, folder_of
 from katib_py.backends.local.desk import Desk
-from katib_py.backends.local.environment import ENV_RUN
+from katib_py.backends.local.environment import ENV_EXPERIMENT_UID, ENV_RUN
 from katib_py.backends.local.folder import RunFolder
 from katib_py.backends.local.process import spawn
 from katib_py.backends.local.program import Program, Site, build_collector, build_program
@@ -65,7 +65,7 @@ class Launcher:
             return None
         own = self._own(run.order, folder_of(run.folder))
         program, _ = build_collector(self._site, run.order.document, run.folder, own)
-        return Companion(run.folder, program)
+        return Companion(run.folder, program, self._site.uid)
 
     async def close(self) -> None:
         """Start nothing more; what is being started is waited for."""
@@ -81,6 +81,7 @@ class Launcher:
             names.ENV_TRIAL_ATTEMPT: str(order.trial.attempt),
             names.ENV_TRIAL_NAMESPACE: self._site.owner[0],
             ENV_RUN: folder.path,
+            ENV_EXPERIMENT_UID: self._site.uid,
         }
 
     async def _announce(self, run: Run) -> None:

@@ -48,6 +48,11 @@ class Site:
         return self.experiment.metadata.namespace, self.experiment.name
 
     @property
+    def uid(self) -> str:
+        """The experiment's uid."""
+        return self.experiment.metadata.uid
+
+    @property
     def kind(self) -> CollectorKind:
         """The kind of the experiment's collector."""
         collector = self.experiment.spec.metrics_collector_spec

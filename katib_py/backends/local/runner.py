@@ -21,6 +21,7 @@ from katib_py.backends.local.process import RunProcess
 from katib_py.backends.local.program import Site
 from katib_py.backends.local.resources import machine, refuse_impossible
 from katib_py.backends.local.run import Run, conclude
+from katib_py.backends.local.scan import Mark
 from katib_py.backends.local.slots import Shortage
 from katib_py.collectors.collector import Collector
 from katib_py.collectors.kinds import Attach, Place, collector_for
@@ -51,11 +52,11 @@ class LocalRunner:
         self._reading: asyncio.TimerHandle | None = None
         self._swept = time.monotonic()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._root = "/".join((site.runs, *site.owner))
+        self._mark = Mark("/".join((site.runs, *site.owner)), site.uid)
 
     def start(self, order: RunOrder) -> None:
         """Have this attempt running: starts it, or takes over what is there already."""
-        folder = RunFolder(f"{self._root}/{order.name}/{order.trial.attempt}")
+        folder = RunFolder(f"{self._mark.folder}/{order.name}/{order.trial.attempt}")
         if not order.adopt_only and folder.create():
             self._begin(order, folder, 1)
         else:
@@ -95,7 +96,7 @@ class LocalRunner:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await sweep(self._root, self._alive)
+        await sweep(self._mark, self._alive)
         await self._desk.close()
 
     # Beginning
@@ -178,7 +179,7 @@ class LocalRunner:
                 self._report(RunReport(run.order.name, run.order.trial.attempt, None, measurements))
         if time.monotonic() - self._swept > SWEEP_SECONDS:
             self._swept = time.monotonic()
-            self._task(sweep(self._root, self._alive))
+            self._task(sweep(self._mark, self._alive))
         self._reading = self._loop.call_later(READ_SECONDS, self._read_all) if self._live else None
 
     def _alive(self) -> set[str]:
@@ -197,7 +198,8 @@ class LocalRunner:
     async def _end(self, run: Run, reason: str) -> None:
         assert run.process is not None
         companion = {run.companion.folder.path} if run.companion is not None else set()
-        await end(run.process, run.folder, run.program.grace, reason, companion)
+        mark = self._mark._replace(folder=run.folder.path)
+        await end(run.process, mark, run.program.grace, reason, companion)
         if not run.process.alive:
             self._conclude(run)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import psutil
 
-from katib_py.backends.local.environment import ENV_RUN
+from katib_py.backends.local.environment import ENV_EXPERIMENT_UID, ENV_RUN
 
 
 def descendants(pid: int) -> list[psutil.Process]:
@@ -17,15 +18,23 @@ def descendants(pid: int) -> list[psutil.Process]:
         return []
 
 
-def marked(folder: str) -> list[tuple[str, psutil.Process]]:
-    """Every process whose environment says that it belongs to the run of this folder or one below, and to which."""
+class Mark(NamedTuple):
+    """What the environment of a run's processes says: the run's folder, or one above it, and the experiment's uid."""
+
+    folder: str
+    uid: str
+
+
+def marked(mark: Mark) -> list[tuple[str, psutil.Process]]:
+    """Every process that belongs to the run of this folder or to one below it, and to which."""
     found = []
     for process in psutil.process_iter():
         try:
-            run = process.environ().get(ENV_RUN, "")
+            environment = process.environ()
         except (psutil.Error, OSError):
             continue
-        if run == folder or run.startswith(f"{folder}/"):
+        run, uid = environment.get(ENV_RUN, ""), environment.get(ENV_EXPERIMENT_UID, "")
+        if uid == mark.uid and f"{run}/".startswith(f"{mark.folder}/"):
             found.append((run, process))
     return found
 

@@ -10,7 +10,8 @@ import time
 import pytest
 
 from katib_py.backends.local.ending import sweep
-from katib_py.backends.local.environment import ENV_RUN
+from katib_py.backends.local.environment import ENV_EXPERIMENT_UID, ENV_RUN
+from katib_py.backends.local.scan import Mark
 from katib_py.controller.ports import RunPhase
 
 GRANDCHILD = """
@@ -103,13 +104,14 @@ async def test_a_run_may_be_stopped_at_any_moment_after_its_start(house, engine,
     assert not house.processes()
 
 
-def marked(folder):
-    return subprocess.Popen(["sleep", "600"], env={ENV_RUN: folder})
+def marked(folder, uid="here"):
+    return subprocess.Popen(["sleep", "600"], env={ENV_RUN: folder, ENV_EXPERIMENT_UID: uid})
 
 
 async def test_a_sweep_passes_over_a_run_that_begins_meanwhile(house):
     """The first look is taken before the run is there: whoever is asked what lives hears of it just then."""
-    root, children = str(house.root / "runs"), [marked(f"{house.root}/runs/old/1")]
+    root = str(house.root / "runs")
+    children = [marked(f"{root}/old/1")]
     looks = []
 
     def alive():
@@ -118,7 +120,7 @@ async def test_a_sweep_passes_over_a_run_that_begins_meanwhile(house):
             children.append(marked(f"{root}/new/1"))
         return set()
 
-    await sweep(root, alive)
+    await sweep(Mark(root, "here"), alive)
     assert children[0].wait() == -9
     assert children[1].poll() is None
     children[1].kill()
@@ -129,7 +131,16 @@ async def test_a_sweep_asks_what_lives_after_it_has_looked(house):
     """A run that is on its way when the look is taken has its process in it, and is known by then."""
     folder = f"{house.root}/runs/new/1"
     child = marked(folder)
-    await sweep(str(house.root / "runs"), lambda: {folder})
+    await sweep(Mark(str(house.root / "runs"), "here"), lambda: {folder})
     assert child.poll() is None
     child.kill()
     child.wait()
+
+
+async def test_a_sweep_leaves_the_experiment_of_the_same_name_in_another_database_alone(house):
+    ours, theirs = (marked(f"{house.root}/runs/{uid}/1", uid) for uid in ("here", "there"))
+    await sweep(Mark(str(house.root / "runs"), "here"), lambda: ())
+    assert ours.wait() == -9
+    assert theirs.poll() is None
+    theirs.kill()
+    theirs.wait()
