@@ -34,9 +34,16 @@ def main() -> None:
         set_up()
         READY.write_text(lock)
     arguments = tuple(sys.argv[1:])
+    if arguments[:1] in {("-h",), ("--help",), ("help",)}:
+        sys.exit(__doc__)
     command = COMMANDS.get(arguments[:1], list(arguments[:1])) + list(arguments[1:])
     environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}", "VIRTUAL_ENV": str(VENV)}
-    os.execvpe(command[0], command, environment)
+    if not arguments:
+        print("To use katib-py yourself afterwards: source .venv/bin/activate", file=sys.stderr)
+    try:
+        os.execvpe(command[0], command, environment)
+    except FileNotFoundError:
+        sys.exit(f"There is no command {command[0]!r}.\n\n{__doc__}")
 
 
 def set_up() -> None:

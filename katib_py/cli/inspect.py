@@ -25,8 +25,8 @@ from katib_py.core.errors import InvalidInput, NotFound, Problem, show
 from katib_py.core.experiment import Experiment
 from katib_py.core.objective import objective_value
 from katib_py.core.objects import suggestion_object, trial_object
-from katib_py.core.status import parse_time, time_text
-from katib_py.core.trial import TrialRecord
+from katib_py.core.status import SUSPENDED_SINCE, parse_time, time_text
+from katib_py.core.trial import TrialRecord, TrialState
 
 Json = dict[str, Any]
 
@@ -63,7 +63,9 @@ def get(place: Place, kind: str, name: str | None, output: str) -> None:
     check_output(output)
     with closing(Database(place.home.db_url)) as database:
         objects, table = LISTERS[wanted](Catalog(database), place, name)
-    if output == "json":
+    if not objects and output == "table":
+        print(f"no {wanted.lower()}s in namespace {place.namespace} of {place.home.shown_db}", file=sys.stderr)
+    elif output == "json":
         print(json.dumps(objects[0] if name and len(objects) == 1 else {"kind": f"{wanted}List", "items": objects}))
     else:
         console().print(table)
@@ -120,7 +122,8 @@ def best(place: Place, name: str, output: str) -> None:
     elif not trials:
         raise NotFound(f"no trial of {name} has an objective value yet")
     else:
-        console().print(trials_table(objective, trials))
+        out = console()
+        out.print(trials_table(objective, trials, out.width))
 
 
 def every_trial(catalog: Catalog, key: Key) -> Iterator[TrialRecord]:
@@ -157,7 +160,7 @@ def _experiments(catalog: Catalog, place: Place, name: str | None) -> tuple[list
     for experiment in found:
         status = experiment.status
         table.add_row(
-            experiment.name, _state(status), str(status.get("trials", 0)), best_of(experiment), _age(experiment)
+            experiment.name, _state(experiment), str(status.get("trials", 0)), best_of(experiment), _age(experiment)
         )
     return [experiment.dump() for experiment in found], table
 
@@ -175,10 +178,16 @@ def _trials(catalog: Catalog, place: Place, name: str | None) -> tuple[list[Json
             trial.state.value,
             "" if value is None else f"{value:.6g}",
             parameters,
-            trial.waiting.message if trial.waiting else trial.message,
+            _remark(trial),
         )
         objects.append(trial_object(experiment, trial))
     return objects, table
+
+
+def _remark(trial: TrialRecord) -> str:
+    """What is worth saying beside the state, in a line."""
+    words = trial.waiting.message if trial.waiting else trial.message
+    return "" if trial.state is TrialState.SUCCEEDED else words.partition("\n")[0]
 
 
 def _found_trials(catalog: Catalog, place: Place, name: str | None) -> Iterator[tuple[Experiment, TrialRecord]]:
@@ -254,9 +263,13 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def _state(status: Json) -> str:
-    conditions = status.get("conditions") or [{"type": "Created"}]
-    return str(conditions[-1]["type"])
+def _state(experiment: Experiment) -> str:
+    """The newest condition; what is not finished and suspended is said to be so."""
+    conditions = experiment.status.get("conditions") or [{"type": "Created"}]
+    state = str(conditions[-1]["type"])
+    over = state in {"Succeeded", "Failed"}
+    paused = experiment.spec.suspend or SUSPENDED_SINCE in experiment.status
+    return "Suspended" if paused and not over else state
 
 
 def _age(experiment: Experiment) -> str:

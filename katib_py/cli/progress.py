@@ -99,6 +99,8 @@ class TerminalProgress:
         if len(self._pace.bests) > 1:
             lines.add_row(Text(""), Text(sparkline(self._pace.bests), style="cyan"))
         lines.add_row(Text("pace"), Text(pace_words(self._pace, board), style="dim"))
+        if (trouble := failure_words(board)) is not None:
+            lines.add_row(Text("failing", style="red"), Text(trouble))
         for words in waiting_words(board):
             lines.add_row(Text("waiting", style="yellow"), Text(words))
         return Group(lines)
@@ -113,6 +115,7 @@ class PlainProgress:
         self._pace = Pace(clock)
         self._shown: tuple[object, ...] = ()
         self._waiting: list[str] = []
+        self._failing = False
         self._last = -math.inf
 
     def __call__(self, board: Board) -> None:
@@ -120,6 +123,9 @@ class PlainProgress:
         self._pace.note(board)
         improved = len(self._pace.bests)
         state = (board.tally.finished, improved)
+        if not self._failing and (trouble := failure_words(board)) is not None:
+            self._failing = True
+            self._print(f"failing: {trouble}")
         if (waiting := waiting_words(board)) != self._waiting:
             self._waiting = waiting
             for words in waiting:
@@ -164,7 +170,9 @@ def metric_words(objective: ObjectiveSpec, value: float) -> str:
 def pace_words(pace: Pace, board: Board) -> str:
     """The rate and the time left."""
     rate = pace.rate(board)
-    words = f"{rate:.2g} trials/s" if rate >= 1 or rate == 0 else f"{1 / rate:.1f} s per trial"
+    if rate == 0:
+        return "no trial has finished yet" if board.tally.finished == 0 else "going on"
+    words = f"{rate:.2g} trials/s" if rate >= 1 else f"{1 / rate:.1f} s per trial"
     left = pace.left(board)
     return words if left is None else f"{words}, about {span(left)} left"
 
@@ -180,6 +188,14 @@ def waiting_words(board: Board) -> list[str]:
     """What the experiment and its trials wait for, each reason once."""
     waits = [board.waiting, *(trial.waiting for trial in board.live.values())]
     return sorted({f"{wait.reason}: {wait.message}" for wait in waits if wait is not None})
+
+
+def failure_words(board: Board) -> str | None:
+    """Why the newest failed trial failed, while no trial has brought a result."""
+    trial = board.tally.failure
+    if trial is None or board.tally.incumbent is not None:
+        return None
+    return f"{trial.name}: {trial.message}"
 
 
 def sparkline(values: list[float]) -> str:

@@ -28,24 +28,23 @@ def best_trials(objective: ObjectiveSpec, trials: Iterable[TrialRecord], count: 
     return [trial for _, _, trial in heapq.nlargest(count, ranked, key=lambda item: item[:2])]
 
 
-def trials_table(objective: ObjectiveSpec, trials: list[TrialRecord]) -> Table:
-    """One row per trial: its metrics, its parameters, how long it ran."""
+def trials_table(objective: ObjectiveSpec, trials: list[TrialRecord], width: int = 200) -> Table:
+    """One row per trial: metrics, parameters, how long it ran. Where `width` is small, parameters share a column."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("trial", no_wrap=True)
     for metric in objective.metric_names:
-        table.add_column(metric, justify="right", style="green" if metric == objective.objective_metric_name else "")
+        style = "green" if metric == objective.objective_metric_name else ""
+        table.add_column(metric, justify="right", style=style, no_wrap=True)
     names = list(dict.fromkeys(name for trial in trials for name, _ in trial.assignment.parameters))
-    for name in names:
-        table.add_column(name, justify="right", overflow="fold")
-    table.add_column("time", justify="right", style="dim")
+    roomy = sum(max(len(name), 9) + 2 for name in names) + 40 + 10 * len(objective.metric_names) <= width
+    for name in names if roomy else ["parameters"]:
+        table.add_column(name, justify="right" if roomy else "left", overflow="fold")
+    table.add_column("time", justify="right", style="dim", no_wrap=True)
     for trial in trials:
-        parameters = dict(trial.assignment.parameters)
-        table.add_row(
-            trial.name,
-            *_metrics(objective, trial),
-            *(short(parameters.get(name, "")) for name in names),
-            _seconds(trial),
-        )
+        parameters = {name: short(text) for name, text in trial.assignment.parameters}
+        cells = [parameters.get(name, "") for name in names]
+        together = " ".join(f"{name}={text}" for name, text in parameters.items())
+        table.add_row(trial.name, *_metrics(objective, trial), *(cells if roomy else [together]), _seconds(trial))
     return table
 
 
@@ -72,6 +71,8 @@ def summary(console: Console, experiment: Experiment) -> None:
     if status.start is not None and status.completion is not None:
         took = f" in {span(max(0.0, status.completion - status.start - status.uncounted))}"
     console.print(f"{sum(counted.values())} trials{took}: {counts or 'none'}")
+    if sum(counted.values()) and not best_of(experiment):
+        console.print(Text("No trial has brought a value of the objective.", "bold yellow"))
     if best := best_of(experiment):
         console.print(f"Best {best}, trial {fields['currentOptimalTrial']['bestTrialName']}", soft_wrap=True)
 

@@ -16,7 +16,7 @@ from rich.console import Console
 from katib_py.backends.local.catalog import Catalog
 from katib_py.backends.local.database import Database
 from katib_py.backends.local.lease import lease_holder
-from katib_py.backends.local.session import Session
+from katib_py.backends.local.session import Session, ask_service
 from katib_py.cli.failure import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_SUCCEEDED, problem_lines
 from katib_py.cli.input import Input, read_input
 from katib_py.cli.inspect import BEST, Place, check_output, console, every_trial, kind_of
@@ -28,6 +28,8 @@ from katib_py.core.errors import InvalidInput, Problem, show
 from katib_py.core.experiment import Experiment
 from katib_py.core.objective import ObjectiveSpec
 from katib_py.core.status import read_status
+from katib_py.core.tally import UNSUCCESSFUL
+from katib_py.core.validate.edit import OTHERWISE
 
 STOP_SECONDS: Final = 60.0
 
@@ -47,7 +49,10 @@ def run(file: Path, platform: str, db: str | None, namespace: str | None, output
         if experiment.spec.suspend:
             # The file keeps it waiting in a cluster; whoever types `run` wants it to run.
             experiment = catalog.suspend(key, False)
+        before = read_status(experiment.status)
         outcome = _drive(Session(place.home, database, given.configs, given.config_maps), experiment, output)
+        if outcome is Outcome.FINISHED and before.verdict and read_status(catalog.get(key).status) == before:
+            print(f"experiment {key.name} had ended already; nothing was run. {OTHERWISE}", file=sys.stderr)
         code = _report(catalog, key, outcome, output)
     raise SystemExit(code)
 
@@ -56,6 +61,7 @@ def validate(file: Path, strict: bool) -> None:
     """Say whether an experiment can be run."""
     given = read_input(file, None, strict)
     _warn(given)
+    asyncio.run(ask_service(given.experiment))
     print(f"{file}: experiment {given.experiment.name} is valid")
 
 
@@ -141,5 +147,8 @@ def _table(catalog: Catalog, key: Key, experiment: Experiment) -> None:
     out = console()
     summary(out, experiment)
     if best := best_trials(objective, every_trial(catalog, key), BEST):
-        out.print(trials_table(objective, best))
+        out.print(trials_table(objective, best, out.width))
+    elif failed := catalog.trials(key, limit=1, states=sorted(UNSUCCESSFUL)):
+        out.print(f"{failed[0].name}: {failed[0].message}", soft_wrap=True)
+        out.print(f"What it wrote: katib-py logs {failed[0].name}", soft_wrap=True)
     out.print(f"More: katib-py describe experiment {key.name} · katib-py logs TRIAL · katib-py get trials {key.name}")

@@ -23,12 +23,13 @@ class Incumbent:
 
 @dataclass(slots=True)
 class Tally:
-    """Counts by state, the newest names of each, the incumbent, and the trials since it was found."""
+    """Counts by state, the newest names of each, the incumbent, the trials since it was found, the newest failure."""
 
     objective: ObjectiveSpec
     counts: dict[TrialState, int] = field(default_factory=dict)
     names: dict[TrialState, deque[str]] = field(default_factory=dict)
     incumbent: Incumbent | None = None
+    failure: TrialRecord | None = None
     since_improvement: int = 0
     finished: int = 0
 
@@ -38,6 +39,8 @@ class Tally:
         self.counts[trial.state] = self.counts.get(trial.state, 0) + 1
         self.names.setdefault(trial.state, deque(maxlen=NAMES_KEPT)).append(trial.name)
         self.since_improvement += 1
+        if trial.state in UNSUCCESSFUL:
+            self.failure = trial
         value = objective_value(self.objective, trial.observation)
         if value is None or trial.state not in COMPETING:
             return
@@ -52,7 +55,7 @@ class Tally:
     @property
     def failed(self) -> int:
         """What counts against maxFailedTrialCount: failed trials and those without metrics."""
-        return self.count(TrialState.FAILED, TrialState.METRICS_UNAVAILABLE)
+        return self.count(*UNSUCCESSFUL)
 
     @property
     def goal_reached(self) -> bool:
@@ -60,6 +63,7 @@ class Tally:
         return self.incumbent is not None and self.objective.reached(self.incumbent.value)
 
 
+UNSUCCESSFUL: Final = frozenset({TrialState.FAILED, TrialState.METRICS_UNAVAILABLE})
 # Katib lets any trial with an observation win; a failed or killed one is no result to hand to a user.
 COMPETING: Final = frozenset({TrialState.SUCCEEDED, TrialState.EARLY_STOPPED})
 

@@ -119,14 +119,18 @@ def _prepare_sqlite(connection: Any, _: ConnectionPoolEntry) -> None:
     cursor.close()
 
 
+LOCKED: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+
+
 def _enter_wal(cursor: Any) -> None:
     """SQLite does not wait for its busy timeout when several connections do this to a new file at once."""
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
         try:
             cursor.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError:
-            if time.monotonic() > deadline:
+        except sqlite3.OperationalError as error:
+            # Only a lock passes; a read-only folder or a full disk stays as it is.
+            if error.sqlite_errorcode & 0xFF not in LOCKED or time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
         else:

@@ -167,3 +167,19 @@ def test_stop_ends_trials_whose_template_was_in_a_config_map(shell):
     process.communicate()
     assert shell("stop", "mapped").returncode == 0
     assert running(shell) == []
+
+
+def test_a_corrected_file_replaces_one_that_the_service_refused(shell):
+    assert shell("run", shell.write(algorithm={"algorithmName": "tpee"})).returncode == 2
+    assert shell("run", shell.write(algorithm={"algorithmName": "tpe"})).returncode == 0
+
+
+def test_validate_asks_the_service_too(shell):
+    refused = shell("validate", shell.write(algorithm={"algorithmName": "tpee"}))
+    assert (refused.returncode, "tpe" in refused.stderr) == (2, True)
+
+
+def test_an_experiment_without_any_result_shows_why(shell):
+    done = shell("run", shell.write(command="echo ${trialParameters.x} >/dev/null; echo oops >&2; exit 7"))
+    assert "exit status 7" in done.stdout
+    assert "katib-py logs demo-" in done.stdout

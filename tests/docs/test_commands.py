@@ -45,3 +45,23 @@ def test_the_map_of_the_readme_is_the_first_line_of_each_package():
     for folder, text in packages.items():
         first = (ROOT / folder / "__init__.py").read_text().splitlines()[0].strip('"').rstrip(".")
         assert first.lower() == text.lower().replace("`", "`"), folder
+
+
+def test_the_program_of_the_running_page_is_searched_as_shown(tmp_path):
+    page = (ROOT / "docs" / "running.md").read_text()
+    program = re.search(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    given = re.search(r"^```yaml\n(apiVersion.*?)^```", page, re.MULTILINE | re.DOTALL)
+    (tmp_path / "train.py").write_text(program[1])
+    (tmp_path / "mine.yaml").write_text(given[1])
+    env = {**os.environ, "KATIB_HOME": str(tmp_path / "home"), "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["katib-py", "run", "mine.yaml"],
+        cwd=tmp_path,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "20 succeeded" in done.stdout

@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlalchemy import make_url
+
 from katib_py.controller.ports import Key
 from katib_py.core.names import ENV_HOME
 
@@ -22,6 +24,11 @@ class Home:
         """$KATIB_HOME, by default ./.katib, and its katib.db unless `db` names another database."""
         root = Path(os.environ.get(ENV_HOME) or ".katib").absolute()
         return cls(root, db or f"sqlite:///{root / 'katib.db'}")
+
+    @property
+    def shown_db(self) -> str:
+        """The database as it may be shown: without a password."""
+        return make_url(self.db_url).render_as_string(hide_password=True)
 
     @property
     def runs(self) -> Path:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -28,6 +29,7 @@ from katib_py.controller.board import Board
 from katib_py.controller.engine import Engine, Outcome, Platform
 from katib_py.controller.lifecycle import REPORTED, Render
 from katib_py.controller.ports import Key
+from katib_py.controller.search import Search
 from katib_py.core.experiment import Experiment
 from katib_py.core.names import LABEL_EXPERIMENT, LABEL_TRIAL
 from katib_py.core.pods import mark
@@ -131,6 +133,21 @@ class Session:
             return mark(run, {**labels, **dict(trial.assignment.labels), LABEL_TRIAL: trial.name}, {})
 
         return render
+
+
+async def ask_service(experiment: Experiment) -> None:
+    """Have the algorithm's service check the experiment; raises InvalidInput, ServiceUnavailable."""
+    with tempfile.TemporaryDirectory(prefix="katib-") as folder:
+        suggesters = LocalSuggesters(Home(Path(folder), ""))
+        search = Search(suggesters, experiment, _no_trials, lambda: None, 0)
+        try:
+            await search.validate()
+        finally:
+            await suggesters.close()
+
+
+async def _no_trials() -> list[TrialRecord]:
+    return []
 
 
 def _kept_path(home: Home, key: Key) -> Path:

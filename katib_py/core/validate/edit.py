@@ -19,6 +19,9 @@ EDITABLE: Final = (
     "suspend",
 )
 
+# What to do about an edit that is not allowed.
+OTHERWISE: Final = "Give the experiment another name, or delete it: katib-py delete experiment NAME"
+
 
 def validate_edit(old: Experiment, new: Experiment) -> list[Problem]:
     """What is wrong with putting `new` in the place of `old`; both are compared with their defaults written out."""
@@ -33,10 +36,9 @@ def _problems(
     before, after = specs
     for key in changed:
         if key not in EDITABLE:
-            was, now = show(before.get(key), 40), show(after.get(key), 40)
-            yield Problem(
-                f"spec.{key}", f"was {was} and is {now}; of an experiment only {', '.join(EDITABLE)} can be changed"
-            )
+            path, was, now = _difference(f"spec.{key}", before.get(key), after.get(key))
+            words = f"was {show(was)} and is {show(now)}; of an experiment only {', '.join(EDITABLE)} can be changed"
+            yield Problem(path, f"{words}. {OTHERWISE}")
     if [key for key in changed if key != "suspend"]:
         yield from _restart_problems(old)
     most = new.spec.max_trial_count
@@ -45,20 +47,34 @@ def _problems(
         yield Problem("spec.maxTrialCount", f"is {most}; must be greater than the number of trials there are, {trials}")
 
 
+def _difference(path: str, was: Any, now: Any) -> tuple[str, Any, Any]:
+    """The first place where two values differ, and what stands there."""
+    if isinstance(was, dict) and isinstance(now, dict):
+        for key in {**was, **now}:
+            if was.get(key) != now.get(key):
+                return _difference(f"{path}.{key}", was.get(key), now.get(key))
+    if isinstance(was, list) and isinstance(now, list) and len(was) == len(now):
+        for index, (left, right) in enumerate(zip(was, now, strict=True)):
+            if left != right:
+                return _difference(f"{path}[{index}]", left, right)
+    return path, was, now
+
+
 def _restart_problems(old: Experiment) -> Iterator[Problem]:
     """A finished experiment can go on only if it ended on its budget and its policy keeps what a restart needs."""
     reason = _end(old)
     if reason is None:
         return
     if reason not in RESUMABLE_REASONS:
-        yield Problem("spec", f"cannot be changed: the experiment has ended ({reason}), and not because of its budget")
+        words = f"cannot be changed: the experiment has ended ({reason}), and not because of its budget"
+        yield Problem("spec", f"{words}. {OTHERWISE}")
     elif (policy := old.spec.resume_policy or ResumePolicy.NEVER) not in {
         ResumePolicy.LONG_RUNNING,
         ResumePolicy.FROM_VOLUME,
     }:
         yield Problem(
             "spec.resumePolicy",
-            f"is {policy}, and the experiment has ended; only LongRunning and FromVolume ones can go on",
+            f"is {policy}, and the experiment has ended; only LongRunning and FromVolume ones can go on. {OTHERWISE}",
         )
 
 
