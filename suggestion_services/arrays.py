@@ -8,3 +8,4 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 States = NDArray[np.int8]
+Booleans = NDArray[np.bool_]

@@ -9,7 +9,7 @@ import numpy as np
 
 from katib_py.core.errors import KatibError
 from katib_py.wire import api, history
-from suggestion_services.arrays import Floats
+from suggestion_services.arrays import Booleans, Floats, Integers
 from suggestion_services.columns import Columns, Order
 from suggestion_services.contract import ACTIVE, Trials
 from suggestion_services.search import Batch, Search
@@ -147,7 +147,7 @@ class FullHistory:
             self._compact(rows)
         return view
 
-    def _compact(self, rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> None:
+    def _compact(self, rows: Integers) -> None:
         """Forget the rows of messages that have since changed."""
         kept = np.unique(rows)
         place = {int(row): index for index, row in enumerate(kept)}
@@ -158,7 +158,7 @@ class FullHistory:
 class FullView:
     """One request's trials."""
 
-    def __init__(self, columns: Columns, rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> None:
+    def __init__(self, columns: Columns, rows: Integers) -> None:
         self._columns = columns
         self._rows = rows
         self._is_active = np.isin(columns.take(rows).states, list(ACTIVE))
@@ -182,7 +182,7 @@ class FullView:
         points = self._columns.take(self._rows).points
         return UsedPoints(set(), points)
 
-    def _sorted(self, chosen: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Trials:
+    def _sorted(self, chosen: Booleans) -> Trials:
         rows = sorted(self._rows[chosen].tolist(), key=self._columns.keys.__getitem__)
         return self._columns.take(np.array(rows, dtype=np.int64))
 

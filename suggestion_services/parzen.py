@@ -15,8 +15,9 @@ from suggestion_services.space import ChoiceDimension, Dimension, RangeDimension
 # fraction of its scale, far below a kernel's width, so that the cost of a suggestion stops growing with them.
 MANY: Final = 1000
 RESOLUTION: Final = 2048.0
-# No kernel is narrower than this share of the scale.
+# No kernel of n points is narrower than the larger of 1/FINEST and (2 + n)^-SHARPNESS of the scale.
 FINEST: Final = 100.0
+SHARPNESS: Final = 1.5
 TINY: Final = 1e-300
 
 
@@ -60,10 +61,10 @@ class NormalKernels:
     """Of ordered values: normal distributions on the parameter's scale, cut off at its ends.
 
     A countable value has the mass of its cell. A kernel is as wide as the larger gap to its neighbours, narrower where
-    points share it, and at least (2 + points)^-sharpness wide.
+    points share it, and never narrower than all the points allow.
     """
 
-    def __init__(self, dimension: Dimension, values: Floats, sharpness: float) -> None:
+    def __init__(self, dimension: Dimension, values: Floats) -> None:
         self._dimension = dimension
         self._by_cell = dimension.points is not None and dimension.points <= MANY
         positions = dimension.positions(values)
@@ -72,7 +73,7 @@ class NormalKernels:
         distinct, inverse, counts = np.unique(positions, return_inverse=True, return_counts=True)
         self.group_of: Integers = np.append(inverse, len(distinct))
         widths = _gaps(distinct) / (counts if self._by_cell else 1)
-        narrowest = 1 / min(FINEST, (2.0 + len(values)) ** sharpness)
+        narrowest = 1 / min(FINEST, (2.0 + len(values)) ** SHARPNESS)
         self._middles = np.append(distinct, 0.5)
         self._widths = np.append(np.clip(widths, narrowest, 1.0), _prior_width(dimension))
         self._below: Floats = ndtr(-self._middles / self._widths)
@@ -137,10 +138,10 @@ class Estimator:
         return generator.choice(len(self._weights), size=count, p=self._weights)
 
 
-def kernels_of(dimension: Dimension, values: Floats, prior_weight: float, sharpness: float) -> Kernels:
+def kernels_of(dimension: Dimension, values: Floats, prior_weight: float) -> Kernels:
     """The kernels that suit the parameter."""
     if isinstance(dimension, RangeDimension) or dimension.ordered:
-        return NormalKernels(dimension, values, sharpness)
+        return NormalKernels(dimension, values)
     return ChoiceKernels(dimension, values, prior_weight)
 
 

@@ -10,7 +10,7 @@ from typing import ClassVar, Final
 import numpy as np
 
 from katib_py.core.errors import Problem
-from suggestion_services.arrays import Floats
+from suggestion_services.arrays import Booleans, Floats
 from suggestion_services.contract import (
     ACTIVE,
     EARLY_STOPPED,
@@ -34,6 +34,10 @@ FRESH: Final = 25
 # The best of many draws from a few categories is always the same one: a search that compared more than this would not
 # leave the category that happened to do well at first.
 CHOICES_COMPARED: Final = 2
+# The share of a candidate's categories that are drawn anew.
+SWITCHED: Final = 0.15
+# One assignment in so many goes on with the even start: a basin that the model has no point in is found by no model.
+EVEN_EVERY: Final = 8
 # Keeps the randomness of the start apart from that of single assignments.
 LATIN: Final = 1
 
@@ -50,7 +54,6 @@ class Tpe:
 
     ignores_unknown_settings: ClassVar[bool] = False
     joint: ClassVar[bool] = False
-    sharpness: ClassVar[float] = 1.5
 
     def problems(self, space: Space, max_trials: int) -> tuple[Problem, ...]:
         """Every space suits."""
@@ -60,15 +63,15 @@ class Tpe:
         """As many as wanted; each is pending when the next is chosen."""
         distinct = Distinct(request)
         good, bad = _split(request.trials, self.gamma)
-        started = len(request.trials.where(SUCCEEDED, EARLY_STOPPED).points) >= max(self.n_startup_trials, 1)
+        started = _measured(request.trials).sum() >= max(self.n_startup_trials, 1)
         below = self._estimator(request.space, good, _good_weights(len(good)))
         found: list[Floats] = []
         for index in range(request.asked, request.asked + request.count):
             generator = request.generator(index)
-            if started:
+            if started and (index + 1) % EVEN_EVERY:
                 rest = np.concatenate((bad, *(point[None] for point in found)))
                 above = self._estimator(request.space, rest, _weights(len(rest)))
-                candidates = self._candidates(below, above, generator)
+                candidates = self._candidates(request.space, below, above, generator)
             else:
                 candidates = self._start(request, index, generator)
             found.append(distinct.first_new(candidates, generator))
@@ -85,19 +88,22 @@ class Tpe:
 
     def _estimator(self, space: Space, points: Floats, weights: Floats) -> Estimator:
         kernels = [
-            kernels_of(dimension, points[:, place], self.prior_weight, self.sharpness)
+            kernels_of(dimension, points[:, place], self.prior_weight)
             for place, dimension in enumerate(space.dimensions)
         ]
         return Estimator(kernels, weights, self.prior_weight)
 
-    def _candidates(self, below: Estimator, above: Estimator, generator: np.random.Generator) -> Iterator[Floats]:
+    def _candidates(
+        self, space: Space, below: Estimator, above: Estimator, generator: np.random.Generator
+    ) -> Iterator[Floats]:
         while True:
-            yield from self._best_first(below, above, generator)
+            yield from self._best_first(space, below, above, generator)
 
-    def _best_first(self, below: Estimator, above: Estimator, generator: np.random.Generator) -> Floats:
+    def _best_first(self, space: Space, below: Estimator, above: Estimator, generator: np.random.Generator) -> Floats:
+        """A round of candidates by the ratio of the densities, greatest first."""
         count = max(self.n_ei_candidates, 1)
         if self.joint:
-            points = below.sample(count, generator)
+            points = _switched(below.sample(count, generator), space, generator)
             return points[np.argsort(above.log_density(points) - below.log_density(points), kind="stable")]
         points = below.sample_apart(count, generator)
         losses = above.log_densities(points) - below.log_densities(points)
@@ -110,7 +116,11 @@ class MultivariateTpe(Tpe):
     """All parameters modelled together."""
 
     joint: ClassVar[bool] = True
-    sharpness: ClassVar[float] = 2.0
+
+
+def _measured(trials: Trials) -> Booleans:
+    """Which trials have a result that says how good their point is."""
+    return np.isin(trials.states, (SUCCEEDED, EARLY_STOPPED)) & ~np.isnan(trials.losses)
 
 
 def _split(trials: Trials, gamma: float) -> tuple[Floats, Floats]:
@@ -119,15 +129,20 @@ def _split(trials: Trials, gamma: float) -> tuple[Floats, Floats]:
     A trial that was stopped early showed less than it has, so it is good only where finished ones are lacking. Failed,
     metric-less and active trials are never good: a failure is to be avoided, a pending point to be kept away from.
     """
-    results = trials.where(SUCCEEDED, EARLY_STOPPED)
-    measured = ~np.isnan(results.losses)
-    finished = trials.where(SUCCEEDED, EARLY_STOPPED, FAILED, METRICS_UNAVAILABLE)
-    count = min(math.ceil(gamma * len(finished.points)), MOST_GOOD, int(measured.sum()))
-    ranking = np.lexsort((results.losses, results.states == EARLY_STOPPED, ~measured))
-    is_bad = np.ones(len(results.points), dtype=bool)
-    is_bad[ranking[:count]] = False
-    others = trials.where(FAILED, METRICS_UNAVAILABLE, *ACTIVE)
-    return results.points[ranking[:count]], np.concatenate((results.points[is_bad], others.points))
+    counted = trials.where(SUCCEEDED, EARLY_STOPPED, FAILED, METRICS_UNAVAILABLE, *ACTIVE)
+    measured = _measured(counted)
+    count = min(math.ceil(gamma * measured.sum()), MOST_GOOD)
+    good = np.lexsort((counted.losses, counted.states == EARLY_STOPPED, ~measured))[:count]
+    return counted.points[good], np.delete(counted.points, good, axis=0)
+
+
+def _switched(points: Floats, space: Space, generator: np.random.Generator) -> Floats:
+    """The points with some of their unordered values drawn anew: few good points mean few categories among them."""
+    for place, dimension in enumerate(space.dimensions):
+        if not dimension.ordered:
+            drawn = dimension.from_unit(generator.random(len(points)))
+            points[:, place] = np.where(generator.random(len(points)) < SWITCHED, drawn, points[:, place])
+    return points
 
 
 def _good_weights(count: int) -> Floats:
