@@ -20,7 +20,7 @@ class Run:
     """A run that the engine ordered. `start` numbers the starts in its folder; `ending` is the task that ends it.
 
     `following` scrapes what a running program serves. `starting`: its process is on its way; `unwanted`: and
-    to be ended when it comes.
+    to be ended when it comes. `concluding`: its process is gone, and its collector may still report.
     """
 
     order: RunOrder
@@ -35,6 +35,7 @@ class Run:
     timer: asyncio.TimerHandle | None = None
     starting: bool = False
     unwanted: bool = False
+    concluding: bool = False
     done: bool = False
 
     def report(self, phase: RunPhase | None, reason: str = "", detail: str = "") -> RunReport:
@@ -45,6 +46,8 @@ class Run:
         """Watch the run no longer; it goes on."""
         if self.process is not None:
             self.process.let_go()
+        if self.companion is not None:
+            self.companion.let_go()
         if self.timer is not None:
             self.timer.cancel()
         if self.following is not None:

@@ -65,7 +65,7 @@ class LocalRunner:
     def stop(self, name: str) -> None:
         """End the trial's run and everything that it started; an ENDED report follows."""
         run = self._runs.get(name)
-        if run is None or run.done or run.ending is not None:
+        if run is None or run.done or run.concluding or run.ending is not None:
             return
         if run.starting:
             run.unwanted = True
@@ -192,7 +192,7 @@ class LocalRunner:
         return tuple(run.collector.read(datetime.now(UTC), last)) if run.collector is not None else ()
 
     def _deadline(self, run: Run) -> None:
-        if run.ending is None and not run.done:
+        if run.ending is None and not (run.done or run.concluding):
             run.ending = self._task(self._end(run, final.DEADLINE))
 
     async def _end(self, run: Run, reason: str) -> None:
@@ -209,15 +209,22 @@ class LocalRunner:
             self._conclude(run)
 
     def _conclude(self, run: Run, rebooted: bool = False) -> None:
+        if run.done or run.concluding:
+            return
+        run.concluding = True
+        if run.timer is not None:
+            run.timer.cancel()
         if run.companion is not None:
-            companion, run.companion = run.companion, None
-            self._task(self._conclude_after(run, companion, rebooted))
-        elif not run.done:
-            self._finish(run, conclude(run, self._measure(run, last=True), time.time(), rebooted))
+            self._task(self._conclude_after(run, run.companion, rebooted))
+        else:
+            self._conclude_now(run, rebooted)
 
     async def _conclude_after(self, run: Run, companion: Companion, rebooted: bool) -> None:
         await companion.finish()
-        self._conclude(run, rebooted)
+        self._conclude_now(run, rebooted)
+
+    def _conclude_now(self, run: Run, rebooted: bool) -> None:
+        self._finish(run, conclude(run, self._measure(run, last=True), time.time(), rebooted))
 
     def _finish(self, run: Run, report: RunReport) -> None:
         notes = tuple(run.collector.notes()) if run.collector is not None else ()

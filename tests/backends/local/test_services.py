@@ -138,6 +138,23 @@ async def test_a_custom_collector_runs_beside_its_trial_and_may_finish_afterward
     assert not house.processes()
 
 
+async def test_stopping_a_trial_that_has_ended_does_not_cost_what_its_collector_still_reports(house, manager):
+    collector = {"name": "collector", "command": ["sh", "-c", "until [ -e go ]; do sleep 0.02; done; touch reported"]}
+    given = house.experiment(metricsCollectorSpec={"collector": {"kind": "Custom", "customCollector": collector}})
+    engine = house.engine(given, db_manager=await manager.start())
+    engine.runner.start(house.order(house.shell("true", job={"activeDeadlineSeconds": 2})))
+    await engine.phase(RunPhase.RUNNING)
+    while not engine.runner._runs["demo-x"].concluding:
+        await asyncio.sleep(0.01)
+    engine.runner.stop("demo-x")
+    await asyncio.sleep(2.1)  # past the deadline, which is the program's and not the collector's
+    (house.root / "go").touch()
+    report = await engine.phase(RunPhase.ENDED)
+    assert (house.root / "reported").exists()
+    assert not report.stopped
+    assert house.status(report)["phase"] == "Succeeded"
+
+
 async def test_two_engines_share_one_manager(home, manager):
     other = DbManager(home)
     assert await manager.start() == await other.start()
