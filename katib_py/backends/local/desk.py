@@ -31,6 +31,7 @@ class Desk:
         self._kept: set[str] = set()
         self._task: asyncio.Task[None] | None = None
         self._knock = asyncio.Event()
+        self._closing = False
 
     def ask(self, run: str, demand: Demand, answer: Answer) -> None:
         """Queue for the slots of the run in this folder."""
@@ -49,7 +50,11 @@ class Desk:
         self._work()
 
     async def close(self) -> None:
-        """Give back what is over; who still waits is forgotten."""
+        """Give back what is over; who still waits is forgotten.
+
+        Where the store does not answer it stays: whoever asks next sees that neither we nor the run live any more.
+        """
+        self._closing = True
         self._queue.clear()
         self._knock.set()
         if self._task is not None:
@@ -72,8 +77,10 @@ class Desk:
                 self._over |= over
                 self._kept |= kept
                 answers = dict.fromkeys(wanted, Shortage("StoreUnavailable", str(error)))
+                if self._closing:
+                    return
             self._tell(answers)
-            if self._queue or self._over:
+            if self._queue or self._over or self._kept:
                 await self._pause()
 
     async def _pause(self) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from katib_py.backends.local import resources
 from katib_py.backends.local.adoption import running
+from katib_py.backends.local.database import Database
+from katib_py.backends.local.desk import Desk
 from katib_py.backends.local.holder import Holder
 from katib_py.backends.local.resources import Demand, Machine, demand, quantity, refuse_impossible
 from katib_py.backends.local.slots import Grant, Shortage, Slots
@@ -137,3 +140,13 @@ def test_a_request_outranks_a_limit_and_all_problems_are_told():
 def test_what_fits_is_not_refused():
     assert refuse_impossible(Demand(2000, 3), MACHINE) == []
     assert len(refuse_impossible(Demand(2001, 4), MACHINE)) == 2
+
+
+async def test_a_desk_closes_while_the_store_is_out_of_reach(tmp_path):
+    database = Database(f"sqlite:///{tmp_path}")
+    desk = Desk(database)
+    desk.give_back("/run")
+    desk.keep("/other")
+    async with asyncio.timeout(30):
+        await desk.close()
+    database.close()
