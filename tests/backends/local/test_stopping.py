@@ -64,6 +64,7 @@ async def test_a_program_is_asked_first_and_its_last_words_are_measured(house, e
 
 async def test_a_run_that_ended_before_it_was_told_keeps_its_verdict(house, engine):
     engine.runner.start(house.order(house.shell("echo loss=1; exit 4")))
+    await engine.phase(RunPhase.RUNNING)
     while house.folder().exit_status() is None:
         time.sleep(0.001)  # the loop must not see the end yet
     engine.runner.stop("demo-x")
