@@ -29,7 +29,7 @@ class Companion:
         self._process: RunProcess | None = None
 
     def start(self) -> None:
-        """Start it, once; raises OSError."""
+        """Start it, once; raises OSError, StoreUnavailable."""
         if self.folder.create():
             pid = spawn(self.folder, 1, self._program.command, self._program.cwd, self._program.env)
             self._watch(pid, child=True)

@@ -72,10 +72,7 @@ class DbManager:
 
     async def _started(self, again: Address | None) -> Address:
         """Start one, at the address that running trials know if there is one."""
-        self._home.root.mkdir(parents=True, exist_ok=True)
-        with suppress(FileExistsError):
-            os.mkfifo(self._pipe_path, 0o600)
-        reading = os.open(self._pipe_path, os.O_RDONLY | os.O_NONBLOCK)
+        reading = self._pipe()
         try:
             self._hold()
             os.set_blocking(reading, True)
@@ -87,6 +84,17 @@ class DbManager:
         address = (LOOPBACK, int(text.rpartition(":")[2]))
         _write(self._address_path, {"host": address[0], "port": address[1], "db": self._home.db_url})
         return address
+
+    def _pipe(self) -> int:
+        """The reading end of the pipe, made where it is not there."""
+        try:
+            self._home.root.mkdir(parents=True, exist_ok=True)
+            with suppress(FileExistsError):
+                os.mkfifo(self._pipe_path, 0o600)
+            return os.open(self._pipe_path, os.O_RDONLY | os.O_NONBLOCK)
+        except OSError as error:
+            words = f"{MODULE} did not start: {self._pipe_path} cannot be made: {error.strerror}"
+            raise ServiceUnavailable(words) from error
 
     def _hold(self) -> None:
         """Hold the pipe, and let the trials that we start inherit it."""

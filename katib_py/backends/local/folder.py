@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from katib_py.core.errors import StoreUnavailable
+
 TAIL_BYTES: Final = 4096
 TAIL_LINES: Final = 5
 VOID: Final = "void"  # the content of a claim whose run will never start
@@ -44,14 +46,16 @@ class RunFolder:
         return f"{self.path}/metrics"
 
     def create(self) -> bool:
-        """Make the folder; False where it is there already."""
+        """Make the folder, for its owner alone; False where it is there already. Raises StoreUnavailable."""
         trial = os.path.dirname(self.path)
         try:
             if not os.path.isdir(trial):
                 _make(trial)
-            os.mkdir(self.path)
+            os.mkdir(self.path, 0o700)
         except FileExistsError:
             return False
+        except OSError as error:
+            raise StoreUnavailable(f"the folder {self.path} cannot be made: {error.strerror}") from error
         return True
 
     def exists(self) -> bool:

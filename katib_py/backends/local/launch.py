@@ -132,7 +132,7 @@ class Launcher:
             # In a thread: the kernel takes its time to load a program.
             work = partial(spawn, run.folder, run.start, program.command, program.cwd, env)
             pid = await asyncio.get_running_loop().run_in_executor(self._threads, work)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, StoreUnavailable) as error:
             run.starting = False
             self._calls.refused(run, "CannotStart", f"{program.command[0]} cannot be started: {error}")
         else:

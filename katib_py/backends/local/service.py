@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from katib_py.core.errors import ServiceUnavailable
 
@@ -23,11 +23,10 @@ async def start_service(
     """Start `python -m module` in a session of its own; the process, and the address that it says it listens on.
 
     The process inherits `pipe`, and what it says goes to `log`: a pipe of ours would break when we end before it.
-    Raises ServiceUnavailable with the last line of the log.
+    Raises ServiceUnavailable with the last line of the log, or with the path that cannot be written.
     """
-    log.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", module, *arguments, "--parent-pipe", str(pipe)]
-    with open(log, "ab") as file:
+    with _opened(log, module) as file:
         begin = file.seek(0, os.SEEK_END)
         process = subprocess.Popen(
             command,
@@ -46,6 +45,14 @@ async def start_service(
             raise ServiceUnavailable(f"{module} did not start: {_last_line(log, begin)}")
         await asyncio.sleep(LOOK_SECONDS)
     return process, address
+
+
+def _opened(log: Path, module: str) -> BinaryIO:
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        return open(log, "ab")
+    except OSError as error:
+        raise ServiceUnavailable(f"{module} did not start: {log} cannot be written: {error.strerror}") from error
 
 
 def _address(log: Path, begin: int) -> str | None:

@@ -30,6 +30,7 @@ from katib_py.controller.engine import Engine, Outcome, Platform
 from katib_py.controller.lifecycle import REPORTED, Render
 from katib_py.controller.ports import Key
 from katib_py.controller.search import Search
+from katib_py.core.errors import StoreUnavailable
 from katib_py.core.experiment import Experiment
 from katib_py.core.names import LABEL_EXPERIMENT, LABEL_TRIAL
 from katib_py.core.pods import mark
@@ -69,9 +70,10 @@ class Session:
         """A session for what an earlier one left running: with its ConfigMaps; Secrets are not kept."""
         try:
             kept = json.loads(_kept_path(home, key).read_text())
-        except FileNotFoundError:
-            kept = []
-        return cls(home, database, config_maps={(namespace, name): data for namespace, name, data in kept})
+            maps = {(namespace, name): dict(data) for namespace, name, data in kept}
+        except (OSError, ValueError, TypeError):
+            maps = {}  # a copy that nobody can read is none
+        return cls(home, database, config_maps=maps)
 
     async def end(self, experiment: Experiment) -> None:
         """End what an engine that is gone left running, and start nothing; raises as `run` does."""
@@ -94,10 +96,16 @@ class Session:
 
     def _keep_config_maps(self, key: Key) -> None:
         """Trials whose template is in a ConfigMap are ended by `stop`, which is given no file to read it from."""
-        if self.config_maps:
-            path = _kept_path(self.home, key)
+        if not self.config_maps:
+            return
+        path = _kept_path(self.home, key)
+        draft = path.with_suffix(f".{os.getpid()}")
+        try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps([[*owner, dict(data)] for owner, data in self.config_maps.items()]))
+            draft.write_text(json.dumps([[*owner, dict(data)] for owner, data in self.config_maps.items()]))
+            draft.replace(path)
+        except OSError as error:
+            raise StoreUnavailable(f"{path} cannot be written: {error.strerror}") from error
 
     @asynccontextmanager
     async def _db_manager(self, experiment: Experiment) -> AsyncIterator[Address | None]:

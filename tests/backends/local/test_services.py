@@ -13,11 +13,13 @@ import psutil
 import pytest
 
 from katib_py.backends.local.db_manager import DbManager
+from katib_py.backends.local.folder import RunFolder
 from katib_py.backends.local.home import Home
 from katib_py.backends.local.observations import SqlObservations
+from katib_py.backends.local.session import Session
 from katib_py.backends.local.suggesters import LocalSuggesters
-from katib_py.controller.ports import RunPhase
-from katib_py.core.errors import ServiceUnavailable
+from katib_py.controller.ports import Key, RunPhase
+from katib_py.core.errors import ServiceUnavailable, StoreUnavailable
 from katib_py.wire import api, rpc
 
 REPORT = """
@@ -88,7 +90,9 @@ async def test_the_service_ends_with_a_killed_engine(house, home):
     script = f"""
 import asyncio
 from pathlib import Path
+from katib_py.backends.local.folder import RunFolder
 from katib_py.backends.local.home import Home
+from katib_py.backends.local.session import Session
 from katib_py.backends.local.suggesters import LocalSuggesters
 from katib_py.core.experiment import Experiment
 
@@ -210,3 +214,22 @@ while not os.path.exists(os.environ["RESULT"]) or not open(os.environ["RESULT"])
 time.sleep(0.5)
 katib_py.report_metrics({"loss": float(open(os.environ["RESULT"]).read())})
 """
+
+
+async def test_a_home_that_cannot_be_made_is_told_in_words(house):
+    (house.root / "file").touch()
+    home = Home(house.root / "file" / "home", house.database.url)
+    with pytest.raises(ServiceUnavailable, match=r"file/home/db-manager\.pipe cannot be made: Not a directory"):
+        await DbManager(home).start()
+    with pytest.raises(ServiceUnavailable, match=r"file/home/suggestion\.log cannot be written: Not a directory"):
+        await LocalSuggesters(home).channel(house.experiment())
+    with pytest.raises(StoreUnavailable, match="file/home/runs/x/1 cannot be made: Not a directory"):
+        RunFolder(f"{home.runs}/x/1").create()
+
+
+@pytest.mark.parametrize("torn", ["", '[["team-a", "te', "[[1]]", "5"])
+def test_a_torn_copy_of_the_config_maps_counts_as_none(house, home, torn):
+    key = Key("team-a", "demo")
+    home.experiment(key).mkdir(parents=True)
+    (home.experiment(key) / "config-maps.json").write_text(torn)
+    assert Session.again(home, house.database, key).config_maps == {}
