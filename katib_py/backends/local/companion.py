@@ -31,6 +31,7 @@ class Companion:
     def start(self) -> None:
         """Start it, once; raises OSError, StoreUnavailable."""
         if self.folder.create():
+            self._program.prepare()
             pid = spawn(self.folder, 1, self._program.command, self._program.cwd, self._program.env)
             self._watch(pid, child=True)
         else:

@@ -46,12 +46,12 @@ def _content(document: Mapping[str, Any], where: str, problems: list[Problem]) -
         try:
             content[key] = base64.b64decode(value, validate=True)
         except (binascii.Error, ValueError, TypeError):
-            problems.append(Problem(f"{where}: {encoded}.{key}", f"is {show(value)}; must be base64"))
+            problems.append(Problem(f"{where}: {encoded}.{key}", f"is {_shown(document, value)}; must be base64"))
     for key, value in _mapping(document, plain, where, problems).items():
         if isinstance(value, str):
             content[key] = value.encode()
         else:
-            problems.append(Problem(f"{where}: {plain}.{key}", f"is {show(value)}; must be text"))
+            problems.append(Problem(f"{where}: {plain}.{key}", f"is {_shown(document, value)}; must be text"))
     return content
 
 
@@ -59,5 +59,10 @@ def _mapping(document: Mapping[str, Any], key: str, where: str, problems: list[P
     value = document.get(key) or {}
     if isinstance(value, Mapping):
         return value
-    problems.append(Problem(f"{where}: {key}", f"is {show(value)}; must be a mapping"))
+    problems.append(Problem(f"{where}: {key}", f"is {_shown(document, value)}; must be a mapping"))
     return {}
+
+
+def _shown(document: Mapping[str, Any], value: Any) -> str:
+    """The value in an error; of a Secret only its type."""
+    return f"not shown ({type(value).__name__})" if document.get("kind") == SECRET else show(value)

@@ -122,10 +122,7 @@ class Launcher:
             there = machine().gpus
             env = {**env, "CUDA_VISIBLE_DEVICES": ",".join(there[index] for index in grant.gpus)}
         try:
-            program.paths.make()
-            for path, content in program.files.items():
-                with open(path, "wb") as file:
-                    file.write(content)
+            program.prepare()
             run.companion = self.companion(run)
             if run.companion is not None:
                 run.companion.start()

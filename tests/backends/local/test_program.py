@@ -187,6 +187,34 @@ def test_what_has_no_effect_here_is_said(house, site):
         assert word in said
 
 
+async def test_what_comes_from_a_secret_is_for_its_owner_and_on_no_command_line(house):
+    configs = Configs.of([{"kind": "Secret", "metadata": {"name": "keys"}, "stringData": {"db.password": "hidden"}}])
+    script = "import os, psutil; me = psutil.Process(); print(os.environ['db.password'], me.cmdline(), me.parent().cmdline())"
+    document = house.python(
+        script,
+        envFrom=[{"secretRef": {"name": "keys"}}],
+        workingDir="/keys",
+        volumeMounts=[{"name": "keys", "mountPath": "/keys"}],
+        pod={"volumes": [{"name": "keys", "secret": {"secretName": "keys"}}]},
+    )
+    report = await house.engine(configs=configs).run(document)
+    assert house.status(report)["phase"] == "Succeeded", house.text(report)
+    said = Path(house.folder().output).read_text()
+    assert said.count("hidden") == 1
+    assert (house.root / house.folder().path).stat().st_mode & 0o777 == 0o700
+    assert Path(house.folder().path, "volumes/keys/db.password").stat().st_mode & 0o777 == 0o600
+    assert not Path(house.folder().path, "variables").exists()
+
+
+@pytest.mark.parametrize("fields", [{"data": {"a": "hunter2!"}}, {"stringData": {"a": 4711}}, {"data": "hunter2!"}])
+def test_a_broken_secret_is_refused_without_its_value(fields):
+    with pytest.raises(InvalidInput) as caught:
+        Configs.of([{"kind": "Secret", "metadata": {"name": "x"}, **fields}])
+    assert "Secret x: " in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+    assert "4711" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     "document",
     [
