@@ -15,7 +15,6 @@ from katib_py.backends.local.environment import ENV_EXPERIMENT_UID, ENV_RUN
 from katib_py.backends.local.folder import RunFolder
 from katib_py.backends.local.process import spawn
 from katib_py.backends.local.program import Program, Site, build_collector, build_program
-from katib_py.backends.local.resources import machine
 from katib_py.backends.local.run import Run
 from katib_py.backends.local.slots import Grant, Shortage
 from katib_py.controller.ports import RunOrder
@@ -119,8 +118,7 @@ class Launcher:
     async def _start(self, run: Run, grant: Grant) -> None:
         program, env = run.program, run.program.env
         if grant.gpus:
-            there = machine().gpus
-            env = {**env, "CUDA_VISIBLE_DEVICES": ",".join(there[index] for index in grant.gpus)}
+            env = {**env, "CUDA_VISIBLE_DEVICES": ",".join(grant.gpus)}
         try:
             program.prepare()
             run.companion = self.companion(run)

@@ -100,7 +100,8 @@ def machine() -> Machine:
 def _gpus() -> tuple[str, ...]:
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
-        return tuple(name.strip() for name in visible.split(",") if name.strip() not in {"", "-1", "NoDevFiles"})
+        names = dict.fromkeys(name.strip() for name in visible.split(","))
+        return tuple(name for name in names if name not in {"", "-1", "NoDevFiles"})
     try:
         listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):

@@ -19,9 +19,9 @@ PORT: Final = "port"
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a run got: the indices of its GPUs."""
+    """What a run got: its GPUs, by the names that CUDA knows."""
 
-    gpus: tuple[int, ...] = ()
+    gpus: tuple[str, ...] = ()
 
 
 class Shortage(NamedTuple):
@@ -49,11 +49,12 @@ class Slots:
         if cpu + demand.cpu > self._machine.cpu:
             free = max(0, self._machine.cpu - cpu) / 1000
             return Shortage("WaitingForCPU", f"needs {demand.cpu / 1000:g} CPUs; {free:g} are free")
-        taken = {row.unit for row in rows if row.resource == GPU}
-        free_gpus = [index for index in range(len(self._machine.gpus)) if index not in taken]
+        # By name: the first GPU of an engine with other CUDA_VISIBLE_DEVICES is another one.
+        taken = {str(row.unit) for row in rows if row.resource == GPU}
+        free_gpus = [name for name in self._machine.gpus if name not in taken]
         if demand.gpus > len(free_gpus):
             return Shortage("WaitingForGPU", f"needs {demand.gpus} GPUs; {len(free_gpus)} are free")
-        if any(row.resource == PORT and row.unit == demand.port for row in rows):
+        if any(row.resource == PORT and str(row.unit) == str(demand.port) for row in rows):
             return Shortage("WaitingForPort", f"another trial listens on port {demand.port}")
         grant = Grant(tuple(free_gpus[: demand.gpus]))
         self._write(connection, run, demand, grant)
@@ -68,8 +69,9 @@ class Slots:
         connection.execute(delete(SLOTS).where(SLOTS.c.run.in_(list(runs))))
 
     def _held(self, connection: Connection, run: str) -> list[Any]:
-        """Every slot that somebody else holds; what the dead held is cleared."""
-        rows = [row for row in connection.execute(select(SLOTS)) if row.run != run]
+        """Every slot of this machine that somebody else holds; what the dead held is cleared."""
+        ours = select(SLOTS).where(SLOTS.c.host == self._holder.host)
+        rows = [row for row in connection.execute(ours) if row.run != run]
         dead = {row.run for row in rows if not self._lives(row)}
         self.give_back(connection, {*dead, run})
         return [row for row in rows if row.run not in dead]
@@ -79,11 +81,11 @@ class Slots:
         return holder == self._holder or holder.alive() or self._running(row.run)
 
     def _write(self, connection: Connection, run: str, demand: Demand, grant: Grant) -> None:
-        wanted = [(GPU, index, 1) for index in grant.gpus]
+        wanted = [(GPU, name, 1) for name in grant.gpus]
         if demand.cpu:
-            wanted.append((CPU, 0, demand.cpu))
+            wanted.append((CPU, "", demand.cpu))
         if demand.port is not None:
-            wanted.append((PORT, demand.port, 1))
+            wanted.append((PORT, str(demand.port), 1))
         rows = [
             {"run": run, "resource": resource, "unit": unit, "amount": amount, **self._holder._asdict()}
             for resource, unit, amount in wanted

@@ -110,13 +110,13 @@ LEASES: Final = Table(
     Column("heartbeat", Float, nullable=False),
 )
 
-# What runs hold of the machine: `unit` is a GPU's index or a port's number, `amount` thousandths of a CPU.
+# What runs hold of the machine: `unit` is a GPU's name or a port's number, `amount` thousandths of a CPU.
 SLOTS: Final = Table(
     "slots",
     METADATA,
     Column("run", String(1024), primary_key=True),
     Column("resource", String(10), primary_key=True),
-    Column("unit", Integer, primary_key=True),
+    Column("unit", String(64), primary_key=True),
     Column("amount", Integer, nullable=False),
     Column("host", String(253), nullable=False),
     Column("pid", Integer, nullable=False),

@@ -23,7 +23,7 @@ MACHINE = Machine(2000, ("0", "1", "2"))
 @pytest.fixture
 def small(monkeypatch):
     """A machine of two CPUs and three GPUs."""
-    for module in ("desk", "launch", "runner", "preflight"):
+    for module in ("desk", "runner", "preflight"):
         monkeypatch.setattr(f"katib_py.backends.local.{module}.machine", lambda: MACHINE)
 
 
@@ -88,8 +88,8 @@ def test_what_the_dead_held_is_free_again(house):
     dead = Slots(MACHINE, running)
     dead._holder = Holder.current()._replace(started=1.0)
     run = house.database.run_now
-    assert run(lambda connection: dead.take(connection, "/gone", Demand(gpus=3))) == Grant((0, 1, 2))
-    assert run(lambda connection: slots.take(connection, "/new", Demand(gpus=1))) == Grant((0,))
+    assert run(lambda connection: dead.take(connection, "/gone", Demand(gpus=3))) == Grant(("0", "1", "2"))
+    assert run(lambda connection: slots.take(connection, "/new", Demand(gpus=1))) == Grant(("0",))
 
 
 def test_a_run_that_outlived_its_engine_keeps_its_slots(house):
@@ -150,3 +150,20 @@ async def test_a_desk_closes_while_the_store_is_out_of_reach(tmp_path):
     async with asyncio.timeout(30):
         await desk.close()
     database.close()
+
+
+def test_another_machine_with_the_same_database_has_slots_of_its_own(house):
+    here, there = Slots(MACHINE, running), Slots(MACHINE, running)
+    there._holder = Holder.current()._replace(host="elsewhere")
+    run = house.database.run_now
+    assert run(lambda connection: there.take(connection, "/there", Demand(cpu=2000, gpus=3)))
+    assert isinstance(run(lambda connection: here.take(connection, "/here", Demand(cpu=2000, gpus=3))), Grant)
+    assert isinstance(run(lambda connection: there.take(connection, "/more", Demand(cpu=1))), Shortage)
+
+
+def test_engines_that_see_other_gpus_do_not_take_each_others(house):
+    first, second = Slots(Machine(2000, ("0", "1")), running), Slots(Machine(2000, ("1", "GPU-5")), running)
+    run = house.database.run_now
+    assert run(lambda connection: first.take(connection, "/a", Demand(gpus=1))) == Grant(("0",))
+    assert run(lambda connection: second.take(connection, "/b", Demand(gpus=2))) == Grant(("1", "GPU-5"))
+    assert isinstance(run(lambda connection: first.take(connection, "/c", Demand(gpus=1))), Shortage)
