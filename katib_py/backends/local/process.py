@@ -48,8 +48,9 @@ def spawn(folder: RunFolder, start: int, command: Sequence[str], cwd: str, env: 
     arguments = [SHELL, "-c", SCRIPT, NAME, folder.path, folder.claim_path(start), cwd, *command]
     if _CAN_SPAWN:
         return spawn_session(SHELL, arguments, env, RESTORED)
-    # The object is let go at once: the caller waits for the pid itself.
-    child = subprocess.Popen(arguments, env=env, start_new_session=True)
+    # The object is let go at once: the caller waits for the pid itself. What is inheritable is for the run to inherit,
+    # as it does where it is spawned: the pipe by which a db-manager sees that somebody still reports.
+    child = subprocess.Popen(arguments, env=env, start_new_session=True, close_fds=False)
     child.returncode = 0
     return child.pid
 
