@@ -12,7 +12,9 @@ import psutil
 from katib_py.backends.local.folder import RunFolder
 from katib_py.backends.local.process import NAME, is_run
 
-CLAIM_SECONDS: Final = 1.0  # a claim is created and written in one go; one that stays empty was interrupted there
+# A claim is created and written in one go; one that stays empty was interrupted there. Its writer is then looked for
+# among all processes, so the time, in which nothing else is done, may be short.
+CLAIM_SECONDS: Final = 0.1
 BOOT_SLACK_SECONDS: Final = 5.0
 
 
