@@ -189,7 +189,9 @@ def test_what_has_no_effect_here_is_said(house, site):
 
 async def test_what_comes_from_a_secret_is_for_its_owner_and_on_no_command_line(house):
     configs = Configs.of([{"kind": "Secret", "metadata": {"name": "keys"}, "stringData": {"db.password": "hidden"}}])
-    script = "import os, psutil as p; print(os.environ['db.password'], p.Process().cmdline(), p.Process().parent().cmdline())"
+    script = (
+        "import os, psutil; p = psutil.Process(); print(os.environ['db.password'], p.cmdline(), p.parent().cmdline())"
+    )
     document = house.python(
         script,
         envFrom=[{"secretRef": {"name": "keys"}}],
