@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final, Protocol
 
@@ -19,6 +20,7 @@ RESOLUTION: Final = 2048.0
 FINEST: Final = 100.0
 SHARPNESS: Final = 1.5
 TINY: Final = 1e-300
+ROOT: Final = math.sqrt(2 * math.pi)
 
 
 class Kernels(Protocol):
@@ -72,7 +74,7 @@ class NormalKernels:
             positions = np.round(positions * RESOLUTION) / RESOLUTION
         distinct, inverse, counts = np.unique(positions, return_inverse=True, return_counts=True)
         self.group_of: Integers = np.append(inverse, len(distinct))
-        widths = _gaps(distinct) / (counts if self._by_cell else 1)
+        widths = _gaps(distinct) / counts
         narrowest = 1 / min(FINEST, (2.0 + len(values)) ** SHARPNESS)
         self._middles = np.append(distinct, 0.5)
         self._widths = np.append(np.clip(widths, narrowest, 1.0), _prior_width(dimension))
@@ -89,7 +91,7 @@ class NormalKernels:
         """Of cells; of values beyond counting, densities."""
         if not self._by_cell:
             away = (self._dimension.positions(values)[:, None] - self._middles) / self._widths
-            densities: Floats = -0.5 * away * away - np.log(self._widths * self._inside)
+            densities: Floats = -0.5 * away * away - np.log(self._widths * self._inside * ROOT)
             return densities
         low, high = (ndtr((edge[:, None] - self._middles) / self._widths) for edge in self._dimension.cells(values))
         masses: Floats = np.log(np.maximum(high - low, TINY) / self._inside)
