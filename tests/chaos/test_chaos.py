@@ -12,7 +12,7 @@ TIMES = ["--seconds", "0.5", "2.5", "--pause", "0.8"]
 
 
 @pytest.mark.parametrize("collector", ["StdOut", "Push"])
-def test_kills_lose_no_trial_and_no_metric(collector, tmp_path):
-    command = [sys.executable, str(CHAOS), "--collector", collector, *COUNTS, *TIMES, "--folder", str(tmp_path)]
+def test_kills_lose_no_trial_and_no_metric(collector):
+    command = [sys.executable, str(CHAOS), "--collector", collector, *COUNTS, *TIMES]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -71,7 +71,7 @@ class LocalSuggesters:
         if len(os.fsencode(path)) <= LONGEST_SOCKET:
             return path
         if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="katib-"))
+            self._folder = Path(tempfile.mkdtemp(prefix="katib-", dir=_short_folder()))
         return self._folder / name
 
     async def _stop(self) -> None:
@@ -85,6 +85,12 @@ class LocalSuggesters:
         if self._process is not None:
             process, self._process = self._process, None
             await asyncio.to_thread(_end, process)
+
+
+def _short_folder() -> str | None:
+    """None for TMPDIR, unless that is long itself."""
+    room = LONGEST_SOCKET - len("/katib-12345678/suggestion-1234567-1234.sock")
+    return None if len(os.fsencode(tempfile.gettempdir())) <= room else "/tmp"
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
