@@ -18,7 +18,7 @@ import psutil
 from katib_py.backends.local.catalog import Catalog
 from katib_py.backends.local.database import Database
 from katib_py.controller.ports import Key
-from katib_py.core.objective import Measurement
+from katib_py.core.objective import Measurement, as_number
 from katib_py.core.trial import TrialRecord, TrialState, trial_uid
 from katib_py.observations.log import SqlLog
 
@@ -120,7 +120,8 @@ def wrong_trial(trial: TrialRecord, accounts: list[Account], log: list[Measureme
             lost, doubled = sorted(Counter(told) - Counter(kept)), sorted(Counter(kept) - Counter(told))
             yield f"{trial.name}: of {len(told)} {metric} values {len(lost)} lost, {len(doubled)} too many: {lost[:3]}"
     best = min((single(step["loss"]) for step in last.metrics), default=None)
-    noted = next((single(float(metric.min)) for metric in trial.observation if metric.name == "loss"), None)
+    values = {metric.name: as_number(metric.min) for metric in trial.observation}
+    noted = single(value) if (value := values.get("loss")) is not None else None
     if noted != best:
         yield f"{trial.name}: its observation has min {noted}, the program reported {best}"
 

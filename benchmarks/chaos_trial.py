@@ -65,11 +65,12 @@ def main() -> None:
     parser.add_argument("--accounts", type=Path, required=True)
     options = parser.parse_args()
     shortest, longest = options.seconds
-    end = time.monotonic() + shortest + (longest - shortest) * (options.x * 97 % 1)
     name = f"{os.environ['KATIB_TRIAL_NAME']}.{os.environ['KATIB_TRIAL_ATTEMPT']}.{os.getpid()}"
     with open(options.accounts / name, "x", buffering=1) as account, reporter(options.kind) as report:
+        # From here on, so that a slow import leaves time for at least one report.
+        end = time.monotonic() + shortest + (longest - shortest) * (options.x * 97 % 1)
         step = 0
-        while time.monotonic() < end:
+        while time.monotonic() < end or step == 0:
             metrics = measured(options.x, step)
             report(step, metrics)
             account.write(json.dumps(metrics) + "\n")
