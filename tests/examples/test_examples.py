@@ -15,7 +15,8 @@ from katib_py.cli.input import read_input
 EXAMPLES = Path(__file__).parents[2] / "examples"
 ROW = re.compile(r"\| \[(.+\.yaml)\]\(\1\) \| .+ \| (\w+)(?:, (\d+) trials)? \|")
 ENDS = {
-    file: (reason, trials and int(trials)) for file, reason, trials in ROW.findall((EXAMPLES / "README.md").read_text())
+    file: (reason, int(trials) if trials else None)
+    for file, reason, trials in ROW.findall((EXAMPLES / "README.md").read_text())
 }
 TEMPLATES = sorted(EXAMPLES.parent.glob("trial_templates/*/experiment.yaml"))
 FILES = sorted(path.name for path in EXAMPLES.glob("*.yaml"))
