@@ -41,9 +41,9 @@ def test_budgets_suspension_and_metadata_can_be_changed(edit, changes):
 @pytest.mark.parametrize(
     ("changes", "path"),
     [
-        ({"spec.objective.goal": 0.5}, "spec.objective"),
+        ({"spec.objective.goal": 0.5}, "spec.objective.goal"),
         ({"spec.parameters": []}, "spec.parameters"),
-        ({"spec.algorithm.algorithmName": "tpe"}, "spec.algorithm"),
+        ({"spec.algorithm.algorithmName": "tpe"}, "spec.algorithm.algorithmName"),
         ({"spec.resumePolicy": "Never"}, "spec.resumePolicy"),
         ({"spec.extra": 1}, "spec.extra"),
     ],
