@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 CHAOS = Path(__file__).parents[2] / "benchmarks" / "chaos.py"
-COUNTS = ["--trials", "8", "--parallel", "3", "--kills", "4", "--service-kills", "1"]
-TIMES = ["--seconds", "0.5", "2.5", "--pause", "0.8"]
+COUNTS = ["--trials", "20", "--parallel", "3", "--kills", "4", "--service-kills", "1"]
+TIMES = ["--seconds", "1.5", "3.0", "--pause", "0.8"]
 
 
 @pytest.mark.parametrize("collector", ["StdOut", "Push"])
