@@ -95,6 +95,8 @@ class Proposal:
 class Algorithm(Protocol):
     """A search algorithm with its settings."""
 
+    # Whether what is proposed depends on results; where it does not, callers may ask before they have room.
+    learns: ClassVar[bool]
     # Katib's Go services pass over settings that they do not know; the others refuse them.
     ignores_unknown_settings: ClassVar[bool]
 

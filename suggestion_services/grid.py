@@ -19,6 +19,7 @@ class Grid:
 
     random_state: int | None = random_state()
 
+    learns: ClassVar[bool] = False
     ignores_unknown_settings: ClassVar[bool] = False
 
     def problems(self, space: Space, max_trials: int) -> Iterator[Problem]:

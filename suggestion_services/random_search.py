@@ -21,6 +21,7 @@ class RandomSearch:
 
     random_state: int | None = random_state()
 
+    learns: ClassVar[bool] = False
     ignores_unknown_settings: ClassVar[bool] = False
 
     def problems(self, space: Space, max_trials: int) -> tuple[Problem, ...]:

@@ -91,12 +91,13 @@ def search_of(message: api.Experiment, served: Mapping[str, str]) -> Search:
     raise InvalidInput(problems)
 
 
-def check(message: api.Experiment, served: Mapping[str, str]) -> None:
-    """Raise InvalidInput, with every problem found, where the experiment should not start."""
+def check(message: api.Experiment, served: Mapping[str, str]) -> Search:
+    """The search of an experiment that may start; raises InvalidInput with every problem found."""
     search = search_of(message, served)
     problems = list(search.algorithm.problems(search.space, search.max_trials))
     if problems:
         raise InvalidInput(problems)
+    return search
 
 
 def _algorithm(spec: api.AlgorithmSpec, served: Mapping[str, str], problems: list[Problem]) -> Algorithm | None:

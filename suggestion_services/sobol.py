@@ -26,6 +26,7 @@ class Sobol:
 
     random_state: int | None = random_state()
 
+    learns: ClassVar[bool] = False
     ignores_unknown_settings: ClassVar[bool] = True
 
     def problems(self, space: Space, max_trials: int) -> Iterator[Problem]:

@@ -53,8 +53,9 @@ class SuggestionService:
         self, message: api.ValidateAlgorithmSettingsRequest
     ) -> api.ValidateAlgorithmSettingsReply:
         """Whether the algorithm knows its settings and suits the space; what it understands beyond Katib's protocol."""
-        check(message.experiment, self._served)
-        return api.ValidateAlgorithmSettingsReply(features=FEATURES)
+        search = check(message.experiment, self._served)
+        features = FEATURES if search.algorithm.learns else (*FEATURES, "ask-ahead")
+        return api.ValidateAlgorithmSettingsReply(features=features)
 
 
 def _request(search: Search, message: api.GetSuggestionsRequest, view: DeltaView | FullView) -> Request:

@@ -52,6 +52,7 @@ class Tpe:
     n_startup_trials: int = setting(10, "trials with a result before the model is used", Bounds(at_least=0))
     random_state: int | None = random_state()
 
+    learns: ClassVar[bool] = True
     ignores_unknown_settings: ClassVar[bool] = False
     joint: ClassVar[bool] = False
 

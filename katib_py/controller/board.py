@@ -28,6 +28,7 @@ class Board:
     tally: Tally
     status: ExperimentStatus
     waiting: Waiting | None = None
+    ask_ahead: bool = False
     finished_now: list[TrialRecord] = field(default_factory=list)
 
     @classmethod
@@ -85,6 +86,7 @@ class Board:
             self.verdict,
             self.status.running,
             interrupted,
+            self.ask_ahead,
         )
 
     @property

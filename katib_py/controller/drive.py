@@ -59,7 +59,7 @@ class Drive:
         self._wake = wake
         self._interrupted = False
         self._refreshed = platform.clock.now()
-        self._ask: Wanted | None = None
+        self._wanted: Wanted | None = None
         self._short_at: int | None = None
 
     @classmethod
@@ -95,6 +95,7 @@ class Drive:
         if over or board.experiment.spec.suspend:
             return
         await self._search.validate()
+        board.ask_ahead = self._search.ask_ahead
 
     async def look(self, now: float, interrupted: bool) -> Outcome | None:
         """Take in what is new and decide; why the loop is at its end, if it is."""
@@ -103,9 +104,10 @@ class Drive:
         await self._lifecycle.take_reports(self.journal.change, now)
         self._take_reply()
         self._learn()
-        self._ask = None
+        self._wanted = None
         for action in reconcile(self.board.snapshot(now, interrupted)):
             self._perform(action, now)
+        self._ask()
         outcome = self._outcome()
         if outcome is not None:
             # Until somebody runs it again, its time stands still.
@@ -214,12 +216,18 @@ class Drive:
         self.journal.hurry()
 
     def _want(self, total: int) -> None:
-        """Ask for more after the commit; after a short reply not before another trial has finished."""
+        """Ask for more; after a short reply not before another trial has finished."""
         if self._short_at == self.board.tally.finished:
             return
         self._short_at = None
         assigned = self.board.suggestion.assigned
-        self._ask = Wanted(assigned, total - assigned, self.board.tally.finished)
+        self._wanted = Wanted(assigned, total - assigned, self.board.tally.finished)
+
+    def _ask(self) -> None:
+        """Ask while this turn is being written: a question relies on nothing that is stored."""
+        if self._wanted is not None and not self._search.busy:
+            active = active_trials(self.board.live.values(), self.board.unused, self.board.experiment)
+            self._search.ask(replace(self._wanted, active=active))
 
     def _note_waiting(self, now: float) -> None:
         board, old = self.board, self.board.waiting
@@ -249,14 +257,11 @@ class Drive:
     # Acting
 
     def act(self, now: float) -> None:
-        """Start, stop and ask; everything that this relies on is stored."""
+        """Start and stop; everything that this relies on is stored."""
         board = self.board
         paused = self._interrupted or (board.experiment.spec.suspend and board.verdict is None)
         self._lifecycle.start_missing(paused, self.journal.change, now)
         self._lifecycle.stop_told()
-        if self._ask is not None and not self._search.busy:
-            active = active_trials(board.live.values(), board.unused, board.experiment)
-            self._search.ask(replace(self._ask, active=active))
 
 
 class Past:

@@ -18,7 +18,9 @@ from katib_py.wire.convert import experiment_message
 from katib_py.wire.trials import trial_message, unused_message
 
 CALL_SECONDS: Final = 60.0
-DELTA: Final = "delta-history"
+# What a service may announce beyond Katib's protocol.
+DELTA: Final = "delta-history"  # it keeps the history, and is sent what is new
+ASK_AHEAD: Final = "ask-ahead"  # this experiment's assignments do not depend on results
 
 # A service may be starting, restarting or moved; an experiment that it does not answer for this long has failed.
 PATIENCE_SECONDS: Final = 600.0
@@ -104,6 +106,11 @@ class Search:
     def busy(self) -> bool:
         """Whether a call is under way."""
         return self._task is not None and not self._task.done()
+
+    @property
+    def ask_ahead(self) -> bool:
+        """Whether assignments lose nothing by being asked for before there is room for them."""
+        return ASK_AHEAD in self._features
 
     def learn(self, trial: TrialRecord) -> None:
         """A trial has finished; told in order of finishing."""

@@ -29,7 +29,8 @@ class Snapshot:
     `assigned` counts every assignment ever recorded; `unused` are those that are no trial yet, oldest first.
     `active_seconds` is the time since startTime without suspended time. `search_ended`: the algorithm has nothing more
     to propose. `search_failed`: why its service refuses the experiment. `verdict` is the recorded one, if there is one.
-    `interrupted`: the controller is told to leave, and takes the runs with it.
+    `interrupted`: the controller is told to leave, and takes the runs with it. `ask_ahead`: the algorithm learns
+    nothing from results, so its assignments may wait for a free place instead of the place for them.
     """
 
     spec: ExperimentSpec
@@ -43,6 +44,7 @@ class Snapshot:
     verdict: Verdict | None = None
     running: bool = False
     interrupted: bool = False
+    ask_ahead: bool = False
 
 
 def reconcile(now: Snapshot) -> list[Action]:
@@ -127,10 +129,22 @@ def _go_on(now: Snapshot) -> Iterator[Action]:
     for assignment in now.unused[:need]:
         yield CreateTrial(assignment)
     missing = need - len(now.unused)
-    if missing > 0 and not now.search_ended:
-        yield Ask(now.assigned + missing)
+    stock = _stock(now, need)
+    # Asked for in halves: a call for each place that comes free would cost what asking ahead saves.
+    if missing + stock // 2 > 0 and not now.search_ended:
+        yield Ask(now.assigned + missing + stock)
     if (now.live or need) and not now.running:
         yield SetCondition("Running", "True", "ExperimentRunning", "Experiment is running")
+
+
+def _stock(now: Snapshot, need: int) -> int:
+    """How many assignments should lie ready beyond those needed now; never more than there will be trials."""
+    if not now.ask_ahead:
+        return 0
+    stock = parallel(now.spec)
+    if now.spec.max_trial_count is not None:
+        stock = min(stock, now.spec.max_trial_count - now.tally.finished - len(now.live) - need)
+    return max(0, stock)
 
 
 def _stop_rest(now: Snapshot, reason: str) -> Iterator[Action]:

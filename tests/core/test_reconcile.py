@@ -65,6 +65,26 @@ def test_a_new_experiment_asks_for_its_first_trials():
     assert reconcile(snapshot(spec(maxTrialCount=10)))[0] == Ask(2)
 
 
+@pytest.mark.parametrize(
+    ("maximum", "live", "unused", "total"),
+    [
+        (None, 0, 0, 16),  # eight to start, eight to lie ready
+        (None, 8, 8, None),
+        (None, 8, 4, None),  # half of the stock is enough
+        (None, 8, 3, 16),
+        (10, 0, 0, 10),
+        (10, 8, 2, None),
+        (9, 8, 0, None),  # the last one is not worth a call of its own before its place is free
+    ],
+)
+def test_where_results_teach_nothing_assignments_lie_ready_and_never_too_many(maximum, live, unused, total):
+    what = spec(parallelTrialCount=8, **({"maxTrialCount": maximum} if maximum else {}))
+    ready = [Assignment(f"a{index}", 50 + index, ()) for index in range(unused)]
+    now = snapshot(what, (), [trial(index) for index in range(live)], ready, ask_ahead=True)
+    asked = [action.total for action in reconcile(now) if isinstance(action, Ask)]
+    assert asked == ([total] if total else [])
+
+
 def test_recorded_assignments_are_used_before_more_are_asked_for():
     unused = [Assignment("a", 0, ()), Assignment("b", 1, ())]
     actions = reconcile(snapshot(spec(), unused=unused))

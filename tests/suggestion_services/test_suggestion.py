@@ -51,7 +51,12 @@ def status(call, *arguments):
 
 
 def test_validation_announces_what_is_understood(validate):
-    assert list(validate().features) == ["delta-history", "short-replies"]
+    assert list(validate().features) == ["delta-history", "short-replies", "ask-ahead"]
+
+
+def test_an_algorithm_that_learns_is_not_to_be_asked_ahead(validate, experiment):
+    experiment.spec.algorithm.algorithm_name = "tpe"
+    assert "ask-ahead" not in validate().features
 
 
 def test_all_problems_of_an_experiment_are_told_at_once(validate, experiment):

@@ -9,13 +9,11 @@ from typing import Final
 
 import psutil
 
-from katib_py.backends.local.folder import RunFolder
-from katib_py.backends.local.process import NAME, is_run
+from katib_py.backends.local.folder import Claim, RunFolder
+from katib_py.backends.local.fork_server import birth
 
-# A claim is created and written in one go; one that stays empty was interrupted there. Its writer is then looked for
-# among all processes, so the time, in which nothing else is done, may be short.
-CLAIM_SECONDS: Final = 0.1
 BOOT_SLACK_SECONDS: Final = 5.0
+CLOCK_SECONDS: Final = 1.0
 
 
 class State(StrEnum):
@@ -55,9 +53,8 @@ def find(folder: RunFolder) -> Found:
         if folder.claim_void(number + 1):
             return Found(State.UNSTARTED, start=number + 2)
         return find(folder)
-    pid = claim.pid if claim.pid is not None else _await_pid(folder)
-    if pid is not None and is_run(pid, folder):
-        return Found(State.ALIVE, pid, age=max(0.0, time.time() - claim.when))
+    if _alive(claim):
+        return Found(State.ALIVE, claim.pid, age=max(0.0, time.time() - claim.when))
     if folder.exit_status() is not None:
         return Found(State.ENDED)
     return Found(State.LOST, rebooted=claim.when < psutil.boot_time() - BOOT_SLACK_SECONDS)
@@ -67,21 +64,16 @@ def running(path: str) -> bool:
     """Whether the run of this folder is alive."""
     folder = RunFolder(path)
     claim = folder.newest_claim()
-    return claim is not None and claim.pid is not None and folder.exit_status() is None and is_run(claim.pid, folder)
+    return claim is not None and not claim.void and folder.exit_status() is None and _alive(claim)
 
 
-def _await_pid(folder: RunFolder) -> int | None:
-    """The pid of a claim that is being written at this moment."""
-    deadline = time.monotonic() + CLAIM_SECONDS
-    while time.monotonic() < deadline:
-        claim = folder.newest_claim()
-        if claim is not None and claim.pid is not None:
-            return claim.pid
-        time.sleep(0.01)
-    for process in psutil.process_iter():
-        try:
-            if process.cmdline()[3:5] == [NAME, folder.path]:
-                return process.pid
-        except psutil.Error:
-            continue
-    return None
+def _alive(claim: Claim) -> bool:
+    """Whether the process that made the claim is there, and no later one that got its number."""
+    try:
+        process = psutil.Process(claim.pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return False
+        # Where the kernel keeps no count of births, whoever made the claim is at least not younger than it.
+        return birth(claim.pid) == claim.birth if claim.birth else process.create_time() < claim.when + CLOCK_SECONDS
+    except psutil.Error:
+        return False

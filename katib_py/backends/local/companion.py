@@ -10,9 +10,10 @@ from katib_py.backends.local import adoption
 from katib_py.backends.local.adoption import State
 from katib_py.backends.local.ending import end
 from katib_py.backends.local.folder import RunFolder
-from katib_py.backends.local.process import RunProcess, spawn
+from katib_py.backends.local.process import RunProcess
 from katib_py.backends.local.program import Program
 from katib_py.backends.local.scan import Mark
+from katib_py.backends.local.starter import Starter
 
 AFTERWARDS_SECONDS: Final = 60.0
 
@@ -28,12 +29,11 @@ class Companion:
         self._over = asyncio.Event()
         self._process: RunProcess | None = None
 
-    def start(self) -> None:
-        """Start it, once; raises OSError, StoreUnavailable."""
+    async def start(self, starter: Starter) -> None:
+        """Start it, once; raises OSError, StoreUnavailable, ServerGoneError."""
         if self.folder.create():
             self._program.prepare()
-            pid = spawn(self.folder, 1, self._program.command, self._program.cwd, self._program.env)
-            self._watch(pid, child=True)
+            self._follow(await starter.start(self.folder, 1, self._program))
         else:
             self.adopt()
 
@@ -41,7 +41,8 @@ class Companion:
         """Take over the one that an earlier engine started."""
         found = adoption.find(self.folder)
         if found.state is State.ALIVE:
-            self._watch(found.pid, child=False)
+            self._follow(process := RunProcess(found.pid))
+            process.watch()
 
     async def finish(self) -> None:
         """The run has ended: wait for what the collector still reports, then end it."""
@@ -58,9 +59,9 @@ class Companion:
         if self._process is not None:
             self._process.let_go()
 
-    def _watch(self, pid: int, child: bool) -> None:
-        self._process = RunProcess(pid, child, self._over.set)
-        self._process.watch()
+    def _follow(self, process: RunProcess) -> None:
+        self._process = process
+        process.follow(self._over.set)
 
 
 def folder_of(run: RunFolder) -> RunFolder:

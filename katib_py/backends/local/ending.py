@@ -12,7 +12,7 @@ import psutil
 
 from katib_py.backends.local import scan
 from katib_py.backends.local.folder import RunFolder
-from katib_py.backends.local.process import RunProcess, is_run
+from katib_py.backends.local.process import RunProcess
 from katib_py.backends.local.scan import Mark
 
 LOOK_SECONDS: Final = 0.02
@@ -41,14 +41,13 @@ async def end(process: RunProcess, mark: Mark, grace: float, reason: str, but: C
 async def _ask(process: RunProcess, folder: RunFolder, deadline: float) -> list[psutil.Process]:
     """Send SIGTERM to the program and all below it; they are returned.
 
-    The shell survives the signal. If it came before the shell had started the program it must be sent once more.
+    The shim survives the signal. If it came before the shim had started the program it must be sent once more.
     """
     while True:
         below = await asyncio.to_thread(scan.descendants, process.pid)
         process.signal(signal.SIGTERM)
         scan.send(below, signal.SIGTERM)
-        started = any(not is_run(child.pid, folder) for child in below)
-        if started or not process.alive or time.monotonic() > deadline:
+        if below or not process.alive or time.monotonic() > deadline:
             return below
         await asyncio.sleep(LOOK_SECONDS)
 

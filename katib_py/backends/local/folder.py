@@ -10,27 +10,32 @@ from katib_py.core.errors import StoreUnavailable
 
 TAIL_BYTES: Final = 4096
 TAIL_LINES: Final = 5
-VOID: Final = "void"  # the content of a claim whose run will never start
+VOID: Final = "0 "  # the claim of a run that will never start
 
 
 class Claim(NamedTuple):
-    """The newest claim on a folder: by start number `number`, at `when`; the pid is None while it is being written.
+    """The newest claim on a folder: by start number `number`, at `when`, of a process with its time of birth.
 
     `void`: the start was given up before it came.
     """
 
     number: int
-    pid: int | None
+    pid: int
+    birth: str
     when: float
-    void: bool
+
+    @property
+    def void(self) -> bool:
+        """Whether no start will come any more."""
+        return self.pid == 0
 
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
     """`$KATIB_HOME/runs/NAMESPACE/EXPERIMENT/TRIAL/ATTEMPT`.
 
-    `pid-N` is written by start number N before it runs anything and exists once (O_EXCL); `output` is what the program
-    wrote; `exit` its status; `stop` the reason why it was told to end.
+    `pid-N` is a symbolic link to nothing but a pid and its time of birth, made by start number N before it runs
+    anything; `output` is what the program wrote; `exit` its status; `stop` the reason why it was told to end.
     """
 
     path: str
@@ -69,30 +74,27 @@ class RunFolder:
     def claim_void(self, number: int) -> bool:
         """Take the claim so that a start which comes late runs nothing; False where it came in time."""
         try:
-            descriptor = os.open(self.claim_path(number), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+            os.symlink(VOID, self.claim_path(number))
         except FileExistsError:
             return False
-        with os.fdopen(descriptor, "w") as file:
-            file.write(f"{VOID}\n")
         return True
 
     def newest_claim(self) -> Claim | None:
         """The newest claim; None where nobody has claimed the folder yet."""
         number = 0
-        while os.path.exists(self.claim_path(number + 1)):
+        while os.path.lexists(self.claim_path(number + 1)):
             number += 1
         if number == 0:
             return None
-        text = _read(self.claim_path(number))
-        text = text.strip() if text.endswith("\n") else ""
-        when = os.stat(self.claim_path(number)).st_mtime
-        return Claim(number, int(text) if text.isdecimal() else None, when, text == VOID)
+        path = self.claim_path(number)
+        pid, _, birth = os.readlink(path).partition(" ")
+        return Claim(number, int(pid), birth, os.lstat(path).st_mtime)
 
     def exit_status(self) -> int | None:
         """The program's exit status; None while there is none.
 
-        The shell writes status and newline in one call to a file that nobody else writes: a reader sees nothing or all
-        of it. The newline tells the two apart, so no rename (an external command in sh) is needed.
+        The shim writes status and newline in one call to a file that nobody else writes: a reader sees nothing or all
+        of it, and the newline tells the two apart.
         """
         text = _read(f"{self.path}/exit")
         return int(text) if text.endswith("\n") else None

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any, Final, NamedTuple
 
 from katib_py.backends.local.companion import Companion, folder_of
 from katib_py.backends.local.desk import Desk
 from katib_py.backends.local.environment import ENV_EXPERIMENT_UID, ENV_RUN
 from katib_py.backends.local.folder import RunFolder
-from katib_py.backends.local.process import spawn
+from katib_py.backends.local.process import RunProcess
 from katib_py.backends.local.program import Program, Site, build_collector, build_program
 from katib_py.backends.local.run import Run
 from katib_py.backends.local.slots import Grant, Shortage
+from katib_py.backends.local.starter import ServerGoneError, Starter
 from katib_py.controller.ports import RunOrder
 from katib_py.core import names
 from katib_py.core.errors import Problem, StoreUnavailable
@@ -24,15 +24,15 @@ from katib_py.core.experiment import CollectorKind
 from katib_py.observations import log, reports
 
 AGAIN_SECONDS: Final = 1.0
-STARTS: Final = 4  # processes that are started at the same time
 
 
 class Calls(NamedTuple):
-    """What becomes of a launch: started with this pid, waiting for something, or refused with reason and message."""
+    """What becomes of a launch: started as this process, waiting, refused with reason and message, or unknown."""
 
-    started: Callable[[Run, int], None]
+    started: Callable[[Run, RunProcess], None]
     waiting: Callable[[Run, Shortage], None]
     refused: Callable[[Run, str, str], None]
+    unknown: Callable[[Run], None]
 
 
 class Launcher:
@@ -44,7 +44,7 @@ class Launcher:
         self._calls = calls
         self._announcing: set[asyncio.Task[None]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._threads = ThreadPoolExecutor(STARTS, "katib-start")
+        self._starter = Starter()
 
     def program(self, order: RunOrder, folder: RunFolder) -> tuple[Program, list[Problem]]:
         """The program of the order, and why it cannot be started here."""
@@ -71,7 +71,7 @@ class Launcher:
         for task in self._announcing:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._threads.shutdown()
+        await self._starter.close()
 
     def _own(self, order: RunOrder, folder: RunFolder) -> dict[str, str]:
         return {
@@ -116,23 +116,24 @@ class Launcher:
         self._keep(self._start(run, grant))
 
     async def _start(self, run: Run, grant: Grant) -> None:
-        program, env = run.program, run.program.env
+        program = run.program
         if grant.gpus:
-            env = {**env, "CUDA_VISIBLE_DEVICES": ",".join(grant.gpus)}
+            program = replace(program, env={**program.env, "CUDA_VISIBLE_DEVICES": ",".join(grant.gpus)})
         try:
             program.prepare()
             run.companion = self.companion(run)
             if run.companion is not None:
-                run.companion.start()
-            # In a thread: the kernel takes its time to load a program.
-            work = partial(spawn, run.folder, run.start, program.command, program.cwd, env)
-            pid = await asyncio.get_running_loop().run_in_executor(self._threads, work)
+                await run.companion.start(self._starter)
+            process = await self._starter.start(run.folder, run.start, program)
+        except ServerGoneError:
+            run.starting = False
+            self._calls.unknown(run)
         except (OSError, ValueError, StoreUnavailable) as error:
             run.starting = False
             self._calls.refused(run, "CannotStart", f"{program.command[0]} cannot be started: {error}")
         else:
             run.starting = False
-            self._calls.started(run, pid)
+            self._calls.started(run, process)
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)

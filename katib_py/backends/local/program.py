@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import posixpath
-import re
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +12,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from katib_py.backends.local.configs import Configs
-from katib_py.backends.local.environment import ENV_RUN, Surroundings, environment, expand
+from katib_py.backends.local.environment import Surroundings, environment, expand
 from katib_py.backends.local.folder import RunFolder
 from katib_py.backends.local.paths import Paths, run_paths
 from katib_py.backends.local.pod import LocalPod, find_pod
@@ -24,19 +22,6 @@ from katib_py.core.errors import InvalidInput, Problem, show
 from katib_py.core.experiment import CollectorKind, Experiment, TrialTemplate
 
 GRACE_SECONDS: Final = 10.0
-_IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-# sh drops variables such as `a.b`, which Kubernetes allows. env(1) would show their values to whoever lists processes,
-# so they come in a file that is removed at once. Python ignores two signals; what it becomes must not.
-HAND_OVER: Final = """\
-import json, os, signal, sys
-path, *command = sys.argv[1:]
-with open(path, encoding="utf-8") as file:
-    variables = json.load(file)
-os.unlink(path)
-for number in (signal.SIGPIPE, signal.SIGXFSZ):
-    signal.signal(number, signal.SIG_DFL)
-os.execve(command[0], command, {**os.environ, **variables})
-"""
 _PATH_KINDS: Final = {CollectorKind.FILE, CollectorKind.TENSORFLOW_EVENT, CollectorKind.CUSTOM}
 
 
@@ -137,9 +122,6 @@ def _program(site: Site, document: Mapping[str, Any], run: RunFolder, own: Mappi
     command = _command(pod, variables, paths, (env["PATH"], cwd), problems)
     limits = _attempt(lambda: _limits(document, pod), "", problems, (None, 0, GRACE_SECONDS))
     files = _volume_files(pod, paths, site.configs)
-    if odd := {name: value for name, value in variables.items() if not _IDENTIFIER.fullmatch(name)}:
-        handed = f"{own.get(ENV_RUN, run.path)}/variables"
-        command, files = [sys.executable, "-ISc", HAND_OVER, handed, *command], {**files, handed: _encoded(odd)}
     return Program(command, env, cwd, paths, files, wanted, *limits), problems
 
 
@@ -213,10 +195,6 @@ def find_command(name: str, path: str, cwd: str) -> str | None:
     """
     found = shutil.which(posixpath.join(cwd, name) if "/" in name else name, path=path)
     return os.path.abspath(found) if found is not None else None
-
-
-def _encoded(variables: Mapping[str, str]) -> bytes:
-    return json.dumps(variables).encode()
 
 
 def _private(path: str, flags: int) -> int:

@@ -44,7 +44,7 @@ class LocalRunner:
         self._desk = desk
         self._wake = wake
         self._attach = _collectors(site)
-        self._launcher = Launcher(site, desk, Calls(self._started, self._waiting, self._refuse))
+        self._launcher = Launcher(site, desk, Calls(self._started, self._waiting, self._refuse, self._unknown))
         self._runs: dict[str, Run] = {}
         self._live: dict[str, Run] = {}
         self._reports: list[RunReport] = []
@@ -110,8 +110,14 @@ class LocalRunner:
         else:
             self._launcher.launch(run)
 
-    def _started(self, run: Run, pid: int) -> None:
-        self._follow(run, RunProcess(pid, True, lambda: self._gone(run)), 0.0)
+    def _started(self, run: Run, process: RunProcess) -> None:
+        self._follow(run, process, 0.0)
+        if run.unwanted:
+            self.stop(run.order.name)
+
+    def _unknown(self, run: Run) -> None:
+        """Whether it was started, its folder tells."""
+        self._take_over(run.order, run.folder)
         if run.unwanted:
             self.stop(run.order.name)
 
@@ -136,7 +142,8 @@ class LocalRunner:
         if found.state is State.ALIVE:
             if run.program.demand:
                 self._desk.keep(folder.path)
-            self._follow(run, RunProcess(found.pid, False, lambda: self._gone(run)), found.age)
+            self._follow(run, process := RunProcess(found.pid), found.age)
+            process.watch()
         else:
             run.collector = self._collector(run)
             self._conclude(run, found.rebooted)
@@ -166,12 +173,12 @@ class LocalRunner:
             run.following = self._task(run.collector.follow())
         self._live[run.order.name] = run
         self._report(run.report(RunPhase.RUNNING))
-        process.watch()
         if run.program.deadline is not None:
             left = max(0.0, run.program.deadline - age)
             run.timer = self._loop.call_later(left, self._deadline, run)
         if self._reading is None:
             self._reading = self._loop.call_later(READ_SECONDS, self._read_all)
+        process.follow(lambda: self._gone(run))
 
     def _read_all(self) -> None:
         for run in list(self._live.values()):

@@ -37,7 +37,7 @@ from katib_py.core.pods import mark
 from katib_py.core.template import ConfigMaps, compile_template
 from katib_py.core.trial import TrialRecord
 
-COMPANY_SECONDS: Final = 0.003
+COMPANY_SECONDS: Final = 0.001
 
 
 class WallClock:

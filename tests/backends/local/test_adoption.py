@@ -12,7 +12,8 @@ import psutil
 import pytest
 
 from katib_py.backends.local.adoption import State, find, running
-from katib_py.backends.local.process import spawn
+from katib_py.backends.local.program import Program
+from katib_py.backends.local.starter import Starter
 from katib_py.controller.ports import RunPhase
 from katib_py.core.trial import StopIntent, StopKind
 
@@ -29,7 +30,7 @@ async def started(house, document):
 
 
 async def claimed(house, attempt=1):
-    while (claim := house.folder(attempt=attempt).newest_claim()) is None or claim.pid is None:
+    while (claim := house.folder(attempt=attempt).newest_claim()) is None:
         await asyncio.sleep(0.01)
     return claim
 
@@ -102,8 +103,11 @@ async def test_a_start_that_comes_after_it_was_given_up_runs_nothing(house, engi
     folder.create()
     found = find(folder)
     assert (found.state, found.start) == (State.UNSTARTED, 2)
-    late = spawn(folder, 1, ["/usr/bin/touch", str(house.root / "ran")], str(house.root), os.environ)
-    os.waitpid(late, 0)
+    late = Program(["/usr/bin/touch", str(house.root / "ran")], os.environ, str(house.root))
+    over, starter = asyncio.Event(), Starter()
+    (await starter.start(folder, 1, late)).follow(over.set)
+    await over.wait()
+    await starter.close()
     assert not (house.root / "ran").exists()
     report = await engine.run(house.shell("echo loss=1"))
     assert house.status(report)["phase"] == "Succeeded"
@@ -125,7 +129,7 @@ async def test_a_reboot_is_a_disruption(house):
     os.killpg(claim.pid, signal.SIGKILL)
     await over(house)
     before = psutil.boot_time() - 3600
-    os.utime(house.folder().claim_path(claim.number), (before, before))
+    os.utime(house.folder().claim_path(claim.number), (before, before), follow_symlinks=False)
     engine = house.engine()
     engine.runner.start(house.order(house.shell("sleep 600")))
     assert (await engine.phase(RunPhase.LOST)).disrupted
@@ -138,8 +142,9 @@ async def test_a_process_that_got_the_same_number_later_is_not_the_run(house):
     await over(house)
     stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     try:
-        with open(house.folder().claim_path(claim.number), "w", encoding="utf-8") as file:
-            file.write(f"{stranger.pid}\n")
+        path = house.folder().claim_path(claim.number)
+        os.unlink(path)
+        os.symlink(f"{stranger.pid} {claim.birth}", path)
         assert find(house.folder()).state is State.LOST
         assert not running(house.folder().path)
     finally:

@@ -166,7 +166,7 @@ async def gone(house) -> bool:
 
 
 async def claimed(house) -> int:
-    while (claim := house.folder().newest_claim()) is None or claim.pid is None:
+    while (claim := house.folder().newest_claim()) is None:
         await asyncio.sleep(0.01)
     assert psutil.pid_exists(claim.pid)
     return claim.pid

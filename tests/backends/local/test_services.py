@@ -184,6 +184,7 @@ async def test_a_manager_stays_while_a_pushing_trial_runs_and_no_longer(house, h
     report = await engine.phase(RunPhase.ENDED)
     assert house.status(report)["phase"] == "Succeeded", house.text(report)
     await closing
+    await engine.runner.close()
     await asyncio.to_thread(process.wait, 30)
 
 
