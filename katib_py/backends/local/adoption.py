@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,11 +10,14 @@ from typing import Final
 
 import psutil
 
-from katib_py.backends.local.folder import Claim, RunFolder
+from katib_py.backends.local.environment import ENV_RUN
+from katib_py.backends.local.folder import Identity, RunFolder
 from katib_py.backends.local.fork_server import birth
+from katib_py.backends.local.process import inherit
 
 BOOT_SLACK_SECONDS: Final = 5.0
 CLOCK_SECONDS: Final = 1.0
+START_SECONDS: Final = 5.0  # a start that takes longer will not come
 
 
 class State(StrEnum):
@@ -47,14 +51,17 @@ def find(folder: RunFolder) -> Found:
     if folder.exit_status() is not None:
         return Found(State.ENDED)
     claim = folder.newest_claim()
-    if claim is None or claim.void:
+    if claim is None or claim.server is None:
         number = claim.number if claim is not None else 0
         # A start may be on its way. Whoever creates the claim wins; if that is us, the start runs nothing.
         if folder.claim_void(number + 1):
             return Found(State.UNSTARTED, start=number + 2)
         return find(folder)
-    if _alive(claim):
-        return Found(State.ALIVE, claim.pid, age=max(0.0, time.time() - claim.when))
+    program = claim.program or _started(folder, claim.server, claim.number)
+    if program is not None and (_alive(program, claim.when) or awaited(folder)):
+        return Found(State.ALIVE, program.pid, age=max(0.0, time.time() - claim.when))
+    if program is not None:
+        inherit(folder.path, program.pid)
     if folder.exit_status() is not None:
         return Found(State.ENDED)
     return Found(State.LOST, rebooted=claim.when < psutil.boot_time() - BOOT_SLACK_SECONDS)
@@ -64,16 +71,45 @@ def running(path: str) -> bool:
     """Whether the run of this folder is alive."""
     folder = RunFolder(path)
     claim = folder.newest_claim()
-    return claim is not None and not claim.void and folder.exit_status() is None and _alive(claim)
+    if claim is None or claim.server is None or folder.exit_status() is not None:
+        return False
+    return _alive(claim.program or claim.server, claim.when)
 
 
-def _alive(claim: Claim) -> bool:
-    """Whether the process that made the claim is there, and no later one that got its number."""
+def awaited(folder: RunFolder) -> bool:
+    """Whether a fork server is there that will still write the exit status."""
+    if folder.exit_status() is not None:
+        return False
+    claim = folder.newest_claim()
+    return claim is not None and claim.server is not None and _alive(claim.server, claim.when)
+
+
+def _started(folder: RunFolder, server: Identity, number: int) -> Identity | None:
+    """The program of a start that was interrupted, or is being made at this moment; None where it will not come."""
+    deadline = time.monotonic() + START_SECONDS
+    while _alive(server, time.time()) and time.monotonic() < deadline:
+        claim = folder.newest_claim()
+        if claim is not None and claim.number == number and claim.program is not None:
+            return claim.program
+        time.sleep(0.01)
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(ENV_RUN) == folder.path and process.pid == os.getsid(process.pid):
+                return Identity(process.pid, birth(process.pid))
+        except (psutil.Error, OSError):
+            continue
+    return None
+
+
+def _alive(identity: Identity, seen: float) -> bool:
+    """Whether this process is there, and no later one that got its number; it was seen alive at `seen`."""
     try:
-        process = psutil.Process(claim.pid)
+        process = psutil.Process(identity.pid)
         if process.status() == psutil.STATUS_ZOMBIE:
             return False
-        # Where the kernel keeps no count of births, whoever made the claim is at least not younger than it.
-        return birth(claim.pid) == claim.birth if claim.birth else process.create_time() < claim.when + CLOCK_SECONDS
+        if identity.birth:
+            return birth(identity.pid) == identity.birth
+        # Where the kernel keeps no count of births: whoever was there then cannot have begun later.
+        return process.create_time() < seen + CLOCK_SECONDS
     except psutil.Error:
         return False

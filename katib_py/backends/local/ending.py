@@ -8,8 +8,6 @@ import time
 from collections.abc import Callable, Collection
 from typing import Final
 
-import psutil
-
 from katib_py.backends.local import scan
 from katib_py.backends.local.folder import RunFolder
 from katib_py.backends.local.process import RunProcess
@@ -30,26 +28,14 @@ async def end(process: RunProcess, mark: Mark, grace: float, reason: str, but: C
         return
     deadline = time.monotonic() + grace
     folder.tell_to_stop(reason)
-    below = await _ask(process, folder, deadline)
+    below = await asyncio.to_thread(scan.descendants, process.pid)
+    process.signal(signal.SIGTERM)
+    scan.send(below, signal.SIGTERM)
     await _gone(process, deadline - time.monotonic())
     scan.send(below, signal.SIGKILL)
     process.signal(signal.SIGKILL)
     await sweep(mark, lambda: but)
     await _gone(process, GIVE_UP_SECONDS)
-
-
-async def _ask(process: RunProcess, folder: RunFolder, deadline: float) -> list[psutil.Process]:
-    """Send SIGTERM to the program and all below it; they are returned.
-
-    The shim survives the signal. If it came before the shim had started the program it must be sent once more.
-    """
-    while True:
-        below = await asyncio.to_thread(scan.descendants, process.pid)
-        process.signal(signal.SIGTERM)
-        scan.send(below, signal.SIGTERM)
-        if below or not process.alive or time.monotonic() > deadline:
-            return below
-        await asyncio.sleep(LOOK_SECONDS)
 
 
 async def sweep(mark: Mark, alive: Callable[[], Collection[str]]) -> None:

@@ -10,32 +10,35 @@ from katib_py.core.errors import StoreUnavailable
 
 TAIL_BYTES: Final = 4096
 TAIL_LINES: Final = 5
-VOID: Final = "0 "  # the claim of a run that will never start
+VOID: Final = "void"  # the claim of a run that will never start
+
+
+class Identity(NamedTuple):
+    """A process, recognisable after its number was given to another: by the kernel's count of its birth."""
+
+    pid: int
+    birth: str
 
 
 class Claim(NamedTuple):
-    """The newest claim on a folder: by start number `number`, at `when`, of a process with its time of birth.
+    """The newest claim on a folder: by start number `number`, at `when`; the program is None until it is started.
 
-    `void`: the start was given up before it came.
+    `server` made the claim and waits for the program's end; None: the start was given up before it came.
     """
 
     number: int
-    pid: int
-    birth: str
+    server: Identity | None
     when: float
-
-    @property
-    def void(self) -> bool:
-        """Whether no start will come any more."""
-        return self.pid == 0
+    program: Identity | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
     """`$KATIB_HOME/runs/NAMESPACE/EXPERIMENT/TRIAL/ATTEMPT`.
 
-    `pid-N` is a symbolic link to nothing but a pid and its time of birth, made by start number N before it runs
-    anything; `output` is what the program wrote; `exit` its status; `stop` the reason why it was told to end.
+    `claim-N` is a symbolic link to nothing but the identity of the fork server, made by start number N before it runs
+    anything, and `program-N` to that of the program; `output` is what it wrote; `exit` its status; `stop` the
+    reason why it was told to end.
     """
 
     path: str
@@ -69,7 +72,11 @@ class RunFolder:
 
     def claim_path(self, number: int) -> str:
         """The file that start number `number` must create before it runs anything."""
-        return f"{self.path}/pid-{number}"
+        return f"{self.path}/claim-{number}"
+
+    def program_path(self, number: int) -> str:
+        """The file that says which process start number `number` has become."""
+        return f"{self.path}/program-{number}"
 
     def claim_void(self, number: int) -> bool:
         """Take the claim so that a start which comes late runs nothing; False where it came in time."""
@@ -87,14 +94,14 @@ class RunFolder:
         if number == 0:
             return None
         path = self.claim_path(number)
-        pid, _, birth = os.readlink(path).partition(" ")
-        return Claim(number, int(pid), birth, os.lstat(path).st_mtime)
+        when = os.lstat(path).st_mtime
+        return Claim(number, _identity(path), when, _identity(self.program_path(number)))
 
     def exit_status(self) -> int | None:
         """The program's exit status; None while there is none.
 
-        The shim writes status and newline in one call to a file that nobody else writes: a reader sees nothing or all
-        of it, and the newline tells the two apart.
+        The fork server writes status and newline in one call to a file that nobody else writes: a reader sees nothing
+        or all of it, and the newline tells the two apart.
         """
         text = _read(f"{self.path}/exit")
         return int(text) if text.endswith("\n") else None
@@ -142,6 +149,14 @@ def _make(trial: str) -> None:
         os.mkdir(trial)
     except FileNotFoundError:
         os.makedirs(trial, exist_ok=True)
+
+
+def _identity(path: str) -> Identity | None:
+    try:
+        pid, _, birth = os.readlink(path).partition(" ")
+    except FileNotFoundError:
+        return None
+    return Identity(int(pid), birth) if pid.isdecimal() else None
 
 
 def _read(path: str) -> str:

@@ -1,157 +1,142 @@
-"""Starts runs: forks a shim for each, which is its parent and writes down how it ended, whoever lives by then.
+"""Starts runs and is their parent: it writes down how each ended, also when the controller is gone by then.
 
-Started by its path, without site-packages, so that a fork copies little; it knows the standard library and nothing
-else. Orders come as lines of JSON on the socket whose descriptor it is given, answers go back as lines of text:
-`started ID PID`, `ended ID`, `failed ID WORDS`. When the socket ends it ends too; the shims and their runs stay.
+Started by its path, without site-packages; it knows the standard library and nothing else. Orders come as lines of
+JSON on the socket whose descriptor it is given, answers go back as lines of text: `started ID PID`, `ended ID`,
+`failed ID WORDS`. When the socket has ended it stays until its last run has.
 """
 
 from __future__ import annotations
 
+import ctypes
 import errno
-import gc
 import json
 import os
 import select
 import signal
 import socket
 import sys
+from contextlib import suppress
 from typing import Any
 
 SHELL = "/bin/sh"
 CANNOT_RUN, NOT_FOUND = 126, 127  # as a shell says it
 SIGNALLED = 128  # and the number of the signal
-ENDING = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
+ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 # Python ignores the last two; a program must not inherit that.
-RESTORED = [*ENDING, signal.SIGPIPE, signal.SIGXFSZ]
+RESTORED = (*ENDING, signal.SIGPIPE, signal.SIGXFSZ)
+# glibc, musl and macOS agree on these, except for the flag of a new session.
+SETSIGDEF, SETSIGMASK = 0x04, 0x08
+SETSID = 0x0400 if sys.platform == "darwin" else 0x80
+ROOM = 1024  # more than any of them needs for attributes, actions and signal sets
 
 
 def main() -> None:
     """Serve the orders of the controller at the other end of the socket."""
-    # Blocked here and in the shims, for ever: a signal for the group is the program's, and a shim outlives its program.
-    signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
-    gc.disable()
+    for number in ENDING:
+        signal.signal(number, lambda *_: None)
+    become_subreaper(True)
     channel = socket.socket(fileno=int(sys.argv[1]))
     channel.set_inheritable(False)
     Server(channel).serve()
 
 
 class Server:
-    """Forks shims and tells when they are gone."""
+    """Starts runs and tells when they are gone."""
 
     def __init__(self, channel: socket.socket) -> None:
         self._channel = channel
-        self._shims: dict[int, int] = {}
+        self._heard = True
+        self._runs: dict[int, tuple[int, str]] = {}
         self._rest = b""
-        self._woken, self._wake = os.pipe()
-        os.set_blocking(self._wake, False)
-        signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
+        self._identity = f"{os.getpid()} {birth()}"
+        self._woken, wake = os.pipe()
+        os.set_blocking(wake, False)
+        signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
 
     def serve(self) -> None:
-        """Until the socket ends."""
+        """Until the socket and the last run have ended."""
         poll = select.poll()
         poll.register(self._channel, select.POLLIN)
         poll.register(self._woken, select.POLLIN)
-        while True:
+        while self._heard or self._runs:
             ready = {descriptor for descriptor, _ in poll.poll()}
             if self._woken in ready:
                 os.read(self._woken, 4096)
                 self._reap()
             if self._channel.fileno() in ready and not self._read():
-                return
+                poll.unregister(self._channel)
+                self._heard = False
 
     def _read(self) -> bool:
-        data = self._channel.recv(1 << 16)
+        try:
+            data = self._channel.recv(1 << 16)
+        except ConnectionError:
+            return False
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             self._start(json.loads(line))
         return bool(data)
 
     def _start(self, order: dict[str, Any]) -> None:
+        """The claim is a symbolic link to who we are: made at once, whole, and by one only."""
         try:
-            pid = os.fork()
+            os.symlink(self._identity, order["claim"])
+            output = os.open(f"{order['folder']}/output", os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o644)
         except OSError as error:
-            self._tell(f"failed {order['id']} {error.strerror}")
+            self._tell(f"failed {order['id']} {error.filename2 or error.filename}: {error.strerror}")
             return
-        if pid == 0:
-            self._become_shim(order)
-        self._shims[pid] = order["id"]
-        self._tell(f"started {order['id']} {pid}")
-
-    def _become_shim(self, order: dict[str, Any]) -> None:
         try:
-            signal.set_wakeup_fd(-1)
-            for descriptor in (self._channel.fileno(), self._woken, self._wake):
-                os.close(descriptor)
-            shim(order)
+            pid = spawn(order["command"], order["env"], order["cwd"], output)
+            os.symlink(f"{pid} {birth(pid)}", order["program"])
+        except OSError as error:
+            words = f"{error.filename}: {error.strerror}"
+            os.write(output, f"{words}\n".encode(errors="surrogateescape"))
+            write_status(order["folder"], NOT_FOUND if error.errno == errno.ENOENT else CANNOT_RUN)
+            self._tell(f"failed {order['id']} {words}")
+        else:
+            self._runs[pid] = order["id"], order["folder"]
+            self._tell(f"started {order['id']} {pid}")
         finally:
-            os._exit(1)
+            os.close(output)
 
     def _reap(self) -> None:
-        while self._shims:
-            pid, _ = os.waitpid(-1, os.WNOHANG)
+        """Take the ends of runs, and of whatever they left to us."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
             if pid == 0:
                 return
-            # A shim that was killed leaves its group; the number is not given away while the group is there.
-            kill_group(pid)
-            self._tell(f"ended {self._shims.pop(pid)}")
+            if pid in self._runs:
+                number, folder = self._runs.pop(pid)
+                end_run(pid, folder, status)
+                self._tell(f"ended {number}")
 
     def _tell(self, words: str) -> None:
-        self._channel.sendall(f"{words}\n".encode())
-
-
-def shim(order: dict[str, Any]) -> None:
-    """Run the order's program in a session of its own, write its exit status, and end what it left in its group.
-
-    The claim is a symbolic link to our pid and time of birth: made at once, whole, and by one only. A start that comes
-    after somebody gave it up runs nothing.
-    """
-    os.setsid()
-    try:
-        os.symlink(f"{os.getpid()} {birth()}", order["claim"])
-    except FileExistsError:
-        return
-    output = os.open(f"{order['folder']}/output", os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o644)
-    status = run(order, output)
-    exit_file = os.open(f"{order['folder']}/exit", os.O_CREAT | os.O_WRONLY, 0o644)
-    os.write(exit_file, f"{status}\n".encode())
-    kill_group(os.getpid())
-
-
-def run(order: dict[str, Any], output: int) -> int:
-    """The program's exit status, as a shell counts it."""
-    command = order["command"]
-    try:
-        os.chdir(order["cwd"])
-        pid = spawn(command, order["env"], output)
-    except OSError as error:
-        os.write(output, f"{error.filename or command[0]}: {error.strerror}\n".encode(errors="surrogateescape"))
-        return NOT_FOUND if error.errno == errno.ENOENT else CANNOT_RUN
-    _, status = os.waitpid(pid, 0)
-    code = os.waitstatus_to_exitcode(status)
-    return code if code >= 0 else SIGNALLED - code
-
-
-def spawn(command: list[str], env: dict[str, str], output: int) -> int:
-    """Start the program with no signal blocked; text without `#!` is a shell's, as a shell would have it."""
-    for program in (command, [SHELL, *command]):
         try:
-            return os.posix_spawn(
-                program[0],
-                program,
-                env,
-                file_actions=[
-                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                    (os.POSIX_SPAWN_DUP2, output, 1),
-                    (os.POSIX_SPAWN_DUP2, output, 2),
-                ],
-                setsigmask=[],
-                setsigdef=RESTORED,
-            )
-        except OSError as error:
-            if error.errno != errno.ENOEXEC or program is not command:
-                raise
-    raise AssertionError("unreachable")
+            self._channel.sendall(f"{words}\n".encode(errors="surrogateescape"))
+        except OSError:
+            self._heard = False
+
+
+def end_run(pid: int, folder: str, status: int) -> None:
+    """Write down how a run ended, and end what it left in its group: its number is not given away before."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+    code = os.waitstatus_to_exitcode(status)
+    write_status(folder, code if code >= 0 else SIGNALLED - code)
+
+
+def write_status(folder: str, status: int) -> None:
+    """The exit status as a shell counts it; what is there already stays."""
+    try:
+        descriptor = os.open(f"{folder}/exit", os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+    except OSError:
+        return
+    os.write(descriptor, f"{status}\n".encode())
+    os.close(descriptor)
 
 
 def birth(pid: int | str = "self") -> str:
@@ -163,12 +148,85 @@ def birth(pid: int | str = "self") -> str:
         return ""
 
 
-def kill_group(number: int) -> None:
-    """Kill all that is left of the group."""
-    try:
-        os.killpg(number, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        return
+def become_subreaper(wanted: bool) -> None:
+    """Have orphans below us left to us instead of init, where the kernel can."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(36, ctypes.c_ulong(wanted), 0, 0, 0)
+
+
+def spawn(command: list[str], env: dict[str, str], cwd: str, output: int) -> int:
+    """Start the program in a session of its own with no signal blocked; its pid. Raises OSError with its filename.
+
+    Text without `#!` is a shell's, as a shell would have it.
+    """
+    if not hasattr(LIBC, "posix_spawn_file_actions_addchdir_np"):
+        return spawn_slowly(command, env, cwd, output)
+    error = posix_spawn(command, env, cwd, output)
+    if isinstance(error, OSError) and error.errno == errno.ENOEXEC:
+        error = posix_spawn([SHELL, *command], env, cwd, output)
+    if isinstance(error, OSError):
+        raise error
+    return error
+
+
+LIBC = ctypes.CDLL(None)
+
+
+def posix_spawn(command: list[str], env: dict[str, str], cwd: str, output: int) -> int | OSError:
+    """The pid. Python's own knows no working directory."""
+    pid, actions = ctypes.c_int(), ctypes.create_string_buffer(ROOM)
+    LIBC.posix_spawn_file_actions_init(actions)
+    LIBC.posix_spawn_file_actions_addchdir_np(actions, os.fsencode(cwd))
+    LIBC.posix_spawn_file_actions_addopen(actions, 0, b"/dev/null", os.O_RDONLY, 0)
+    LIBC.posix_spawn_file_actions_adddup2(actions, output, 1)
+    LIBC.posix_spawn_file_actions_adddup2(actions, output, 2)
+    variables = strings([f"{name}={value}" for name, value in env.items()])
+    program = os.fsencode(command[0])
+    error = LIBC.posix_spawn(ctypes.byref(pid), program, actions, ATTRIBUTES, strings(command), variables)
+    LIBC.posix_spawn_file_actions_destroy(actions)
+    if error == 0:
+        return pid.value
+    return OSError(error, os.strerror(error), command[0] if os.path.isdir(cwd) else cwd)
+
+
+def strings(texts: list[str]) -> Any:
+    """A C array of them, with its end."""
+    return (ctypes.c_char_p * (len(texts) + 1))(*map(os.fsencode, texts), None)
+
+
+def attributes() -> Any:
+    """A session of its own, the usual effects of signals, and none blocked."""
+    made, default, blocked = (ctypes.create_string_buffer(ROOM) for _ in range(3))
+    LIBC.posix_spawnattr_init(made)
+    LIBC.sigemptyset(default)
+    LIBC.sigemptyset(blocked)
+    for number in RESTORED:
+        LIBC.sigaddset(default, int(number))
+    LIBC.posix_spawnattr_setsigdefault(made, default)
+    LIBC.posix_spawnattr_setsigmask(made, blocked)
+    LIBC.posix_spawnattr_setflags(made, ctypes.c_short(SETSID | SETSIGDEF | SETSIGMASK))
+    return made
+
+
+ATTRIBUTES = attributes()
+
+
+def spawn_slowly(command: list[str], env: dict[str, str], cwd: str, output: int) -> int:
+    """For C libraries that know no working directory either."""
+    import subprocess
+
+    child = subprocess.Popen(
+        command,
+        env=env,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        start_new_session=True,
+        close_fds=False,
+    )
+    child.returncode = 0  # we wait for the pid ourselves
+    return child.pid
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A run's process: the shim of the fork server, watched until it is gone, signalled as a group."""
+"""A run's process, watched until it is gone, signalled as a group."""
 
 from __future__ import annotations
 
@@ -10,16 +10,29 @@ from typing import Final
 
 import psutil
 
+from katib_py.backends.local.fork_server import end_run
+
 POLL_SECONDS: Final = 0.05  # where there is no pidfd
 
 
+def inherit(folder: str, pid: int) -> None:
+    """Do what a fork server that was killed would have done at the end of a run, if the run was left to us."""
+    try:
+        found, status = os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        return
+    if found:
+        end_run(pid, folder, status)
+
+
 class RunProcess:
-    """The shim of one run."""
+    """The program of one run."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self.alive = True
         self._on_end: Callable[[], None] | None = None
+        self._watched = ""
         self._loop = asyncio.get_running_loop()
         self._descriptor: int | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -30,8 +43,9 @@ class RunProcess:
         if not self.alive:
             on_end()
 
-    def watch(self) -> None:
-        """See its end ourselves: it is no child of a fork server that would tell."""
+    def watch(self, folder: str) -> None:
+        """See its end ourselves: its fork server is not ours, or gone. `folder` is the run's."""
+        self._watched = folder
         try:
             self._descriptor = os.pidfd_open(self.pid)
         except (AttributeError, ProcessLookupError, OSError):
@@ -53,6 +67,8 @@ class RunProcess:
     def ended(self) -> None:
         """It is gone."""
         self._unwatch()
+        if self._watched:
+            inherit(self._watched, self.pid)
         self.alive = False
         if self._on_end is not None:
             self._on_end()

@@ -31,6 +31,7 @@ from katib_py.core.experiment import MetricsCollectorSpec
 from katib_py.core.objective import Measurement
 
 READ_SECONDS: Final = 0.25  # how often the output of live runs is read
+LOOK_SECONDS: Final = 0.01
 SWEEP_SECONDS: Final = 10.0  # how often what runs left behind outside their group is looked for
 
 
@@ -143,7 +144,7 @@ class LocalRunner:
             if run.program.demand:
                 self._desk.keep(folder.path)
             self._follow(run, process := RunProcess(found.pid), found.age)
-            process.watch()
+            process.watch(folder.path)
         else:
             run.collector = self._collector(run)
             self._conclude(run, found.rebooted)
@@ -211,8 +212,11 @@ class LocalRunner:
             self._conclude(run)
 
     def _gone(self, run: Run) -> None:
+        # The server of an engine that is gone writes the exit status a moment later than the process is gone.
+        if adoption.awaited(run.folder):
+            self._loop.call_later(LOOK_SECONDS, self._gone, run)
         # A run that is being ended is over only when nothing of it is left: `_end` concludes it.
-        if run.ending is None or run.ending.done():
+        elif run.ending is None or run.ending.done():
             self._conclude(run)
 
     def _conclude(self, run: Run, rebooted: bool = False) -> None:

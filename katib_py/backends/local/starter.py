@@ -40,19 +40,21 @@ class Starter:
         order = {
             "folder": folder.path,
             "claim": folder.claim_path(number),
+            "program": folder.program_path(number),
             "cwd": program.cwd,
             "command": list(program.command),
             "env": dict(program.env),
         }
-        process = await link.order(order)
+        process = await link.order(folder.path, order)
         self._deaths = 0
         return process
 
     async def close(self) -> None:
-        """Let go of the server, which ends then; the runs go on."""
+        """Let go of the server, which ends with its last run."""
         if self._link is not None:
             await self._link.close()
             self._link = None
+            fork_server.become_subreaper(False)
 
     async def _connect(self) -> _Link:
         async with self._lock:
@@ -71,24 +73,25 @@ class _Link(asyncio.Protocol):
     """The socket to one fork server."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self.gone = False
+        self.gone = self._closing = False
         self._process = process
         self._transport: asyncio.WriteTransport | None = None
         self._rest = b""
         self._count = 0
-        self._ordered: dict[int, asyncio.Future[RunProcess]] = {}
-        self._running: dict[int, RunProcess] = {}
+        self._ordered: dict[int, tuple[str, asyncio.Future[RunProcess]]] = {}
+        self._running: dict[int, tuple[str, RunProcess]] = {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket is ours."""
         assert isinstance(transport, asyncio.WriteTransport)
         self._transport = transport
 
-    def order(self, order: Mapping[str, object]) -> asyncio.Future[RunProcess]:
+    def order(self, folder: str, order: Mapping[str, object]) -> asyncio.Future[RunProcess]:
         """Send an order; the process once it is started."""
         assert self._transport is not None
         text = json.dumps({**order, "id": self._count})
-        self._ordered[self._count] = future = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[RunProcess] = asyncio.get_running_loop().create_future()
+        self._ordered[self._count] = folder, future
         self._count += 1
         self._transport.write(text.encode() + b"\n")
         return future
@@ -100,29 +103,36 @@ class _Link(asyncio.Protocol):
             word, number, *rest = line.decode().split(" ", 2)
             self._answered(word, int(number), rest[0] if rest else "")
 
-    def connection_lost(self, _: Exception | None) -> None:
-        """The server is gone: its runs go on, and are watched by their pids."""
+    def connection_lost(self, error: Exception | None) -> None:
+        """The server is gone: its runs go on as our children, where we are their subreaper."""
+        if self._closing:
+            return
         self.gone = True
-        for process in self._running.values():
-            process.watch()
-        for future in self._ordered.values():
+        for folder, process in self._running.values():
+            process.watch(folder)
+        for _, future in self._ordered.values():
             if not future.done():
                 future.set_exception(ServerGoneError())
 
     async def close(self) -> None:
-        """End the server by closing the socket."""
-        self._running.clear()
+        """Close the socket: the server ends with its last run, and is waited for where that is now."""
+        self._closing = True
         if self._transport is not None:
             self._transport.close()
-        await asyncio.to_thread(_reap, self._process)
+        if self._running and not self.gone:
+            self._process.returncode = 0  # it is nobody's child when we are gone, and no mistake
+        else:
+            await asyncio.to_thread(_reap, self._process)
+        self._running.clear()
 
     def _answered(self, word: str, number: int, rest: str) -> None:
         if word == "ended":
-            self._running.pop(number).ended()
+            self._running.pop(number)[1].ended()
             return
-        future = self._ordered.pop(number)
+        folder, future = self._ordered.pop(number)
         if word == "started":
-            self._running[number] = process = RunProcess(int(rest))
+            process = RunProcess(int(rest))
+            self._running[number] = folder, process
             if not future.done():
                 future.set_result(process)
         elif not future.done():
@@ -130,6 +140,7 @@ class _Link(asyncio.Protocol):
 
 
 async def _connected() -> _Link:
+    fork_server.become_subreaper(True)
     ours, theirs = socket.socketpair()
     theirs.set_inheritable(True)
     try:

@@ -30,7 +30,7 @@ async def started(house, document):
 
 
 async def claimed(house, attempt=1):
-    while (claim := house.folder(attempt=attempt).newest_claim()) is None:
+    while (claim := house.folder(attempt=attempt).newest_claim()) is None or claim.program is None:
         await asyncio.sleep(0.01)
     return claim
 
@@ -104,9 +104,9 @@ async def test_a_start_that_comes_after_it_was_given_up_runs_nothing(house, engi
     found = find(folder)
     assert (found.state, found.start) == (State.UNSTARTED, 2)
     late = Program(["/usr/bin/touch", str(house.root / "ran")], os.environ, str(house.root))
-    over, starter = asyncio.Event(), Starter()
-    (await starter.start(folder, 1, late)).follow(over.set)
-    await over.wait()
+    starter = Starter()
+    with pytest.raises(OSError, match="claim-1: File exists"):
+        await starter.start(folder, 1, late)
     await starter.close()
     assert not (house.root / "ran").exists()
     report = await engine.run(house.shell("echo loss=1"))
@@ -115,19 +115,47 @@ async def test_a_start_that_comes_after_it_was_given_up_runs_nothing(house, engi
 
 async def test_a_run_that_vanished_is_lost(house):
     await started(house, house.shell("sleep 600"))
-    os.killpg((await claimed(house)).pid, signal.SIGKILL)
-    await over(house)
+    await kill_with_its_server(house)
     engine = house.engine()
     engine.runner.start(house.order(house.shell("sleep 600")))
     report = await engine.phase(RunPhase.LOST)
     assert not report.disrupted
 
 
+async def test_a_run_whose_server_vanished_is_followed_on_and_lost_at_its_end(house):
+    await started(house, house.shell(UNTIL_GO))
+    os.kill((await claimed(house)).server.pid, signal.SIGKILL)
+    second = house.engine()
+    second.runner.start(house.order(house.shell(UNTIL_GO)))
+    await second.phase(RunPhase.RUNNING)
+    (house.root / "go").touch()
+    await second.phase(RunPhase.LOST)
+    assert [item.value for item in second.measurements] == ["1", "0.5"]
+
+
+async def test_a_start_that_was_interrupted_is_recognised_by_what_the_program_was_given(house):
+    """The server was killed after it had started the program and before it said so."""
+    await started(house, house.shell(UNTIL_GO))
+    claim = await claimed(house)
+    os.kill(claim.server.pid, signal.SIGKILL)
+    os.unlink(house.folder().program_path(claim.number))
+    found = find(house.folder())
+    assert (found.state, found.pid) == (State.ALIVE, claim.program.pid)
+    (house.root / "go").touch()
+
+
+async def test_an_interrupted_start_of_which_nothing_is_left_is_lost(house):
+    await started(house, house.shell("sleep 600"))
+    claim = await claimed(house)
+    await kill_with_its_server(house)
+    os.unlink(house.folder().program_path(claim.number))
+    assert find(house.folder()).state is State.LOST
+
+
 async def test_a_reboot_is_a_disruption(house):
     await started(house, house.shell("sleep 600"))
     claim = await claimed(house)
-    os.killpg(claim.pid, signal.SIGKILL)
-    await over(house)
+    await kill_with_its_server(house)
     before = psutil.boot_time() - 3600
     os.utime(house.folder().claim_path(claim.number), (before, before), follow_symlinks=False)
     engine = house.engine()
@@ -138,13 +166,12 @@ async def test_a_reboot_is_a_disruption(house):
 async def test_a_process_that_got_the_same_number_later_is_not_the_run(house):
     await started(house, house.shell("sleep 600"))
     claim = await claimed(house)
-    os.killpg(claim.pid, signal.SIGKILL)
-    await over(house)
+    await kill_with_its_server(house)
     stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     try:
-        path = house.folder().claim_path(claim.number)
+        path = house.folder().program_path(claim.number)
         os.unlink(path)
-        os.symlink(f"{stranger.pid} {claim.birth}", path)
+        os.symlink(f"{stranger.pid} {claim.program.birth}", path)
         assert find(house.folder()).state is State.LOST
         assert not running(house.folder().path)
     finally:
@@ -158,7 +185,7 @@ async def test_an_end_that_was_asked_for_is_found_as_such(house, kind):
     await started(house, house.shell("echo loss=1; sleep 600"))
     await said(house)
     house.folder().tell_to_stop("Stopped")
-    os.killpg((await claimed(house)).pid, signal.SIGTERM)
+    os.killpg((await claimed(house)).program.pid, signal.SIGTERM)
     await over(house)
     engine = house.engine()
     report = await engine.run(house.shell("sleep 600"), stop=StopIntent(kind, "enough"))
@@ -168,7 +195,7 @@ async def test_an_end_that_was_asked_for_is_found_as_such(house, kind):
 async def test_a_run_stopped_while_no_engine_was_there_is_no_failure(house):
     await started(house, house.shell("sleep 600"))
     house.folder().tell_to_stop("Stopped")
-    os.killpg((await claimed(house)).pid, signal.SIGKILL)
+    os.killpg((await claimed(house)).program.pid, signal.SIGKILL)
     await over(house)
     engine = house.engine()
     engine.runner.start(house.order(house.shell("sleep 600")))
@@ -211,7 +238,7 @@ asyncio.run(main())
     claim = await claimed(house)
     engine.kill()
     await engine.wait()
-    assert psutil.pid_exists(claim.pid)
+    assert psutil.pid_exists(claim.program.pid)
     second = house.engine()
     second.runner.start(house.order(house.shell(UNTIL_GO)))
     await second.phase(RunPhase.RUNNING)
@@ -219,6 +246,14 @@ asyncio.run(main())
     report = await second.phase(RunPhase.ENDED)
     assert house.status(report)["phase"] == "Succeeded"
     assert [item.value for item in second.measurements] == ["1", "0.5"]
+
+
+async def kill_with_its_server(house):
+    """Nobody is left who could say how the run ended."""
+    claim = await claimed(house)
+    os.kill(claim.server.pid, signal.SIGKILL)
+    os.killpg(claim.program.pid, signal.SIGKILL)
+    await over(house)
 
 
 async def said(house):
@@ -232,5 +267,7 @@ async def over(house):
     """Wait until the run's process is gone; who started it here reaps it."""
     claim = house.folder().newest_claim()
     async with asyncio.timeout(30):
-        while psutil.pid_exists(claim.pid) and psutil.Process(claim.pid).status() != psutil.STATUS_ZOMBIE:
+        while (
+            psutil.pid_exists(claim.program.pid) and psutil.Process(claim.program.pid).status() != psutil.STATUS_ZOMBIE
+        ):
             await asyncio.sleep(0.01)

@@ -94,7 +94,7 @@ async def test_a_program_gets_the_usual_dispositions_of_signals(house, engine):
 
 
 async def test_standard_input_is_empty_and_the_session_is_its_own(house, engine):
-    script = "import os, sys; assert sys.stdin.read() == ''; assert os.getsid(0) == os.getppid() != os.getpid()"
+    script = "import os, sys; assert sys.stdin.read() == ''; assert os.getsid(0) == os.getpid()"
     report = await engine.run(house.python(script))
     assert house.status(report)["phase"] == "Succeeded"
 
@@ -128,13 +128,12 @@ async def test_a_run_that_outlasts_its_deadline_has_failed(house, engine):
     assert await gone(house)
 
 
-async def test_a_wrapper_killed_alone_is_a_run_that_was_lost(house, engine):
-    engine.runner.start(house.order(house.shell("sleep 600")))
+async def test_a_program_that_somebody_killed_has_failed_and_leaves_nothing(house, engine):
+    engine.runner.start(house.order(house.shell("sleep 600 & sleep 600")))
     await engine.phase(RunPhase.RUNNING)
-    claim = await claimed(house)
-    os.kill(claim, signal.SIGKILL)
-    report = await engine.phase(RunPhase.LOST)
-    assert not report.disrupted
+    os.kill(await claimed(house), signal.SIGKILL)
+    report = await engine.phase(RunPhase.ENDED)
+    assert "exit status 137: SIGKILL" in house.text(report)
     assert await gone(house)
 
 
@@ -166,7 +165,7 @@ async def gone(house) -> bool:
 
 
 async def claimed(house) -> int:
-    while (claim := house.folder().newest_claim()) is None:
+    while (claim := house.folder().newest_claim()) is None or claim.program is None:
         await asyncio.sleep(0.01)
-    assert psutil.pid_exists(claim.pid)
-    return claim.pid
+    assert psutil.pid_exists(claim.program.pid)
+    return claim.program.pid
