@@ -25,6 +25,7 @@ from katib_py.core.errors import InvalidInput, NotFound, Problem, show
 from katib_py.core.experiment import Experiment
 from katib_py.core.objective import objective_value
 from katib_py.core.objects import suggestion_object, trial_object
+from katib_py.core.parse import nearest
 from katib_py.core.status import SUSPENDED_SINCE, parse_time, time_text
 from katib_py.core.trial import TrialRecord, TrialState
 
@@ -142,10 +143,11 @@ def console() -> Console:
 
 def kind_of(word: str) -> str:
     """The kind that a user's word means; raises InvalidInput."""
-    kind = KINDS.get(word.lower())
-    if kind is None:
-        raise InvalidInput([Problem("KIND", f"is {show(word)}; must be one of {', '.join(KINDS)}")])
-    return kind
+    if (kind := KINDS.get(word.lower())) is not None:
+        return kind
+    meant = nearest(word, list(KINDS))
+    hint = f"; did you mean {meant}?" if meant else ""
+    raise InvalidInput([Problem("KIND", f"is {show(word)}; must be one of {', '.join(KINDS)}{hint}")])
 
 
 def check_output(output: str) -> None:

@@ -57,6 +57,7 @@ def test_best_shows_the_best_first(done):
         (("best", "nobody"), "nobody"),
         (("stop", "nobody"), "nobody"),
         (("get", "things"), "things"),
+        (("get", "experimnts"), "did you mean experiments?"),
         (("get", "experiments", "-o", "xml"), "xml"),
         (("get", "experiments", "--db", "nonsense"), "nonsense"),
     ],
@@ -66,3 +67,18 @@ def test_what_is_not_there_is_said_in_a_line(shell, arguments, words):
     assert done.returncode == 2
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("best", "dmo"), "did you mean demo?"),
+        (("stop", "demoo"), "did you mean demo?"),
+        (("logs", "demo"), "katib-py get trials demo"),
+        (("describe", "experiment", "demo", "-n", "other"), "add -n default"),
+    ],
+)
+def test_of_what_is_not_there_the_nearest_is_said(done, arguments, words):
+    answer = done(*arguments)
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert words in answer.stderr
