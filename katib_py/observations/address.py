@@ -119,6 +119,8 @@ def _file(url: URL) -> Path | None:
 
 def _why(url: URL, error: Exception) -> str:
     file = _file(url)
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return f"{error.filename or file} is no folder; {ELSEWHERE}"
     if isinstance(error, OSError):
         return f"{error.filename or file} cannot be made: {error.strerror or error}; {ELSEWHERE}"
     if file is not None and file.is_dir():

@@ -84,10 +84,15 @@ def test_a_folder_is_no_database_and_a_file_in_it_would_be(tmp_path):
     )
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+def test_what_is_no_folder_is_named(tmp_path):
     (tmp_path / "file").touch()
-    words = opened(f"sqlite:///{tmp_path / 'file' / 'katib.db'}")
-    assert f"{tmp_path / 'file'} cannot be made: File exists; name a file in a folder that you may write to" in words
+    for path in (tmp_path / "file" / "katib.db", tmp_path / "file" / "deep" / "katib.db"):
+        assert "is no folder; name a file in a folder that you may write to" in opened(f"sqlite:///{path}")
+
+
+def test_a_folder_that_cannot_be_made_is_named():
+    words = opened("sqlite:////proc/nowhere/katib.db")
+    assert "/proc/nowhere cannot be made: No such file or directory; name a file in a folder that you may" in words
 
 
 def test_a_folder_that_may_not_be_written_is_said():
