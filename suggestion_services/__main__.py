@@ -28,8 +28,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         server, address = serve(options.listen, _served(options.algorithms))
     except (OSError, InvalidInput) as error:
-        print(error, file=sys.stderr)
-        return 1
+        print(f"error: {error}", file=sys.stderr)
+        return 2 if isinstance(error, InvalidInput) else 1
     print(f"listening on {address}", flush=True)
     if options.parent_pipe is not None:
         threading.Thread(target=_await_end, args=(options.parent_pipe, ended), daemon=True).start()

@@ -22,7 +22,7 @@ SERVICES: Final = (f"{rpc.PACKAGE}.Suggestion", f"{rpc.PACKAGE}.EarlyStopping")
 def serve(listen: str, served: Mapping[str, str]) -> tuple[grpc.Server, str]:
     """Start serving these algorithms on HOST:PORT or unix:PATH; the server and its address. Port 0 takes a free one.
 
-    Raises OSError where the address cannot be had.
+    Raises InvalidInput for text that is no address, OSError where the address cannot be had.
     """
     options = (*rpc.CHANNEL_OPTIONS, ("grpc.so_reuseport", 0))
     server = grpc.server(ThreadPoolExecutor(WORKERS, "suggestion"), options=options)
@@ -31,12 +31,9 @@ def serve(listen: str, served: Mapping[str, str]) -> tuple[grpc.Server, str]:
     health_pb2_grpc.add_HealthServicer_to_server(_health(), server)
     names = (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
     reflection.enable_server_reflection(names, server, pool=_pool())
-    try:
-        port = server.add_insecure_port(listen)
-    except RuntimeError as error:
-        raise OSError(f"cannot listen on {listen}: {error}") from error
+    address = rpc.listen(server, listen)
     server.start()
-    return server, listen if listen.startswith("unix:") else f"{listen.rpartition(':')[0]}:{port}"
+    return server, address
 
 
 def _health() -> Any:

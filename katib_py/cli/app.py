@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from katib_py.cli import describe as description
 from katib_py.cli import inspect, run, serve
 from katib_py.cli.failure import guarded
 
@@ -60,10 +61,14 @@ def get(
 @app.command()
 @guarded
 def describe(
-    kind: Kind, name: Annotated[str, typer.Argument()], db: Db = None, namespace: Namespace = "default"
+    kind: Kind,
+    name: Annotated[str, typer.Argument()],
+    db: Db = None,
+    namespace: Namespace = "default",
+    output: Annotated[str, typer.Option("-o", "--output", help="table, yaml or json.")] = "table",
 ) -> None:
-    """Show an object with its conditions, metrics and events."""
-    inspect.describe(inspect.Place(db, namespace), kind, name)
+    """Say how an experiment or trial stands, with its conditions and events."""
+    description.describe(inspect.Place(db, namespace), kind, name, output)
 
 
 @app.command()

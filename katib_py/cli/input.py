@@ -21,6 +21,7 @@ from katib_py.core.early_stopping import STOPPERS
 from katib_py.core.errors import InvalidInput, NotFound, Problem, show
 from katib_py.core.experiment import Experiment
 from katib_py.core.load import load_experiment
+from katib_py.core.parse import Unknown
 from katib_py.core.template import ConfigMaps, read_source
 from katib_py.core.validate import Checks, validate_edit
 
@@ -66,7 +67,8 @@ def _read(file: Path, namespace: str | None, strict: bool) -> Input:
     configs = Configs.of(companions)
     config_maps = _config_maps(companions, namespace or _namespace_of(document))
     checks = Checks(filter_problem, early_stopping=STOPPERS, config_maps=config_maps)
-    loaded = load_experiment(document, checks, strict)
+    # Whoever wrote the file can mend it; an object that a client sends or the store holds may carry what it likes.
+    loaded = load_experiment(document, checks, Unknown.REFUSED if strict else Unknown.NO_SLIPS)
     experiment = loaded.experiment
     problems = [*loaded.warnings, *_preflight(experiment, configs, config_maps)]
     if _hinders(problems):

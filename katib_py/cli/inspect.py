@@ -1,16 +1,15 @@
-"""Looking at what the store holds: get, describe, logs, best."""
+"""Looking at what the store holds: get, logs, best."""
 
 from __future__ import annotations
 
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Final
 
-import yaml
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -25,6 +24,7 @@ from katib_py.core.errors import InvalidInput, NotFound, Problem, show
 from katib_py.core.experiment import Experiment
 from katib_py.core.objective import objective_value
 from katib_py.core.objects import suggestion_object, trial_object
+from katib_py.core.parse import nearest
 from katib_py.core.status import SUSPENDED_SINCE, parse_time, time_text
 from katib_py.core.trial import TrialRecord, TrialState
 
@@ -69,24 +69,6 @@ def get(place: Place, kind: str, name: str | None, output: str) -> None:
         print(json.dumps(objects[0] if name and len(objects) == 1 else {"kind": f"{wanted}List", "items": objects}))
     else:
         console().print(table)
-
-
-def describe(place: Place, kind: str, name: str) -> None:
-    """Print an object as YAML, and its events as a second document."""
-    wanted = kind_of(kind)
-    with closing(Database(place.home.db_url)) as database:
-        catalog = Catalog(database)
-        if wanted == "Trial":
-            key, trial = catalog.trial(place.namespace, name)
-            document = trial_object(catalog.get(key), trial)
-        elif wanted == "Suggestion":
-            key = place.key(name)
-            document = _suggestion(catalog, key)
-        else:
-            key = place.key(name)
-            document = catalog.get(key).dump()
-        events = [event for event in catalog.events(key) if wanted != "Trial" or event.event.name == name]
-    print(yaml.safe_dump_all([document, _event_list(events)], sort_keys=False, allow_unicode=True), end="")
 
 
 def logs(place: Place, trial: str) -> None:
@@ -142,21 +124,22 @@ def console() -> Console:
 
 def kind_of(word: str) -> str:
     """The kind that a user's word means; raises InvalidInput."""
-    kind = KINDS.get(word.lower())
-    if kind is None:
-        raise InvalidInput([Problem("KIND", f"is {show(word)}; must be one of {', '.join(KINDS)}")])
-    return kind
+    if (kind := KINDS.get(word.lower())) is not None:
+        return kind
+    meant = nearest(word, list(KINDS))
+    hint = f"; did you mean {meant}?" if meant else ""
+    raise InvalidInput([Problem("KIND", f"is {show(word)}; must be one of {', '.join(KINDS)}{hint}")])
 
 
-def check_output(output: str) -> None:
+def check_output(output: str, known: Sequence[str] = ("table", "json")) -> None:
     """Raises InvalidInput for an output format that does not exist."""
-    if output not in {"table", "json"}:
-        raise InvalidInput([Problem("--output", f"is {show(output)}; must be table or json")])
+    if output not in known:
+        raise InvalidInput([Problem("--output", f"is {show(output)}; must be {' or '.join(known)}")])
 
 
 def _experiments(catalog: Catalog, place: Place, name: str | None) -> tuple[list[Json], Table]:
     found = [catalog.get(place.key(name))] if name else catalog.experiments(place.namespace)
-    table = _table("name", "status", "trials", "best", "age")
+    table = simple_table("name", "status", "trials", "best", "age")
     for experiment in found:
         status = experiment.status
         table.add_row(
@@ -167,7 +150,7 @@ def _experiments(catalog: Catalog, place: Place, name: str | None) -> tuple[list
 
 def _trials(catalog: Catalog, place: Place, name: str | None) -> tuple[list[Json], Table]:
     """Trials of the experiment of that name, the one trial of that name, or every trial of the namespace."""
-    table = _table("trial", "status", "objective", "parameters", "message")
+    table = simple_table("trial", "status", "objective", "parameters", "message")
     objects = []
     for experiment, trial in _found_trials(catalog, place, name):
         assert experiment.spec.objective is not None
@@ -206,8 +189,8 @@ def _found_trials(catalog: Catalog, place: Place, name: str | None) -> Iterator[
 
 def _suggestions(catalog: Catalog, place: Place, name: str | None) -> tuple[list[Json], Table]:
     names = [name] if name else [experiment.name for experiment in catalog.experiments(place.namespace)]
-    objects = [_suggestion(catalog, place.key(item)) for item in names]
-    table = _table("name", "algorithm", "requested", "assigned")
+    objects = [suggestion_document(catalog, place.key(item)) for item in names]
+    table = simple_table("name", "algorithm", "requested", "assigned")
     for item in objects:
         spec, status = item["spec"], item["status"]
         algorithm = spec["algorithm"].get("algorithmName", "")
@@ -216,7 +199,8 @@ def _suggestions(catalog: Catalog, place: Place, name: str | None) -> tuple[list
     return objects, table
 
 
-def _suggestion(catalog: Catalog, key: Key) -> Json:
+def suggestion_document(catalog: Catalog, key: Key) -> Json:
+    """The Suggestion of an experiment, with its newest assignments."""
     record, unused = catalog.suggestion(key)
     counts = {"requests": record.requests, "assigned": record.assigned, "settings": record.settings}
     newest = [trial.assignment for trial in catalog.trials(key, max(-1, record.assigned - PAGE - 1), PAGE)]
@@ -226,13 +210,14 @@ def _suggestion(catalog: Catalog, key: Key) -> Json:
 def _events(catalog: Catalog, place: Place, name: str | None) -> tuple[list[Json], Table]:
     names = [name] if name else [experiment.name for experiment in catalog.experiments(place.namespace)]
     events = [event for item in names for event in catalog.events(place.key(item))]
-    return _event_list(events)["items"], _events_table(events)
+    return event_list(events)["items"], _events_table(events)
 
 
 LISTERS: Final = {"Experiment": _experiments, "Trial": _trials, "Suggestion": _suggestions, "Event": _events}
 
 
-def _event_list(events: list[CountedEvent]) -> Json:
+def event_list(events: Sequence[CountedEvent]) -> Json:
+    """Events as the list that Kubernetes would give."""
     items = [
         {
             "type": item.event.type.value,
@@ -248,15 +233,16 @@ def _event_list(events: list[CountedEvent]) -> Json:
     return {"kind": "EventList", "items": items}
 
 
-def _events_table(events: list[CountedEvent]) -> Table:
-    table = _table("type", "reason", "object", "count", "message")
+def _events_table(events: Sequence[CountedEvent]) -> Table:
+    table = simple_table("type", "reason", "object", "count", "message")
     for item in events:
         event = item.event
         table.add_row(event.type.value, event.reason, f"{event.kind}/{event.name}", str(item.times), event.message)
     return table
 
 
-def _table(*columns: str) -> Table:
+def simple_table(*columns: str) -> Table:
+    """A table with these columns and no frame."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
-from typing import Final
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -19,6 +20,8 @@ from katib_py.core.trial import TrialState
 
 BARS: Final = "▁▂▃▄▅▆▇█"
 SPARK_WIDTH: Final = 40
+MIN_WIDTH: Final = 20
+LABEL_WIDTH: Final = 20  # what stands before a bar, the space between included
 LINE_SECONDS: Final = 2.0  # plain lines come no faster than this, but for a new incumbent
 COLOURS: Final = {
     TrialState.SUCCEEDED: "green",
@@ -36,21 +39,28 @@ WORDS: Final = {
 }
 
 
+class Step(NamedTuple):
+    """From this number of finished trials on, this was the best value."""
+
+    finished: int
+    value: float
+
+
 class Pace:
-    """How fast trials finish, and the incumbent's value over time."""
+    """How fast trials finish, and the incumbent's value over the finished trials."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._start: tuple[float, int] | None = None
-        self.bests: list[float] = []
+        self.bests: list[Step] = []
 
     def note(self, board: Board) -> None:
         """Take the board of this turn in."""
         if self._start is None:
             self._start = (self._clock(), board.tally.finished)
         best = board.tally.incumbent
-        if best is not None and (not self.bests or self.bests[-1] != best.value):
-            self.bests.append(best.value)
+        if best is not None and (not self.bests or self.bests[-1].value != best.value):
+            self.bests.append(Step(board.tally.finished, best.value))
 
     def rate(self, board: Board) -> float:
         """Trials finished per second since the start of this run."""
@@ -90,14 +100,15 @@ class TerminalProgress:
         if board is None:
             return Text("Starting …", style="dim")
         total = board.experiment.spec.max_trial_count
+        room = max(MIN_WIDTH, min(SPARK_WIDTH, self._live.console.width - LABEL_WIDTH))
         lines = Table.grid(padding=(0, 2))
         lines.add_row(Text(board.key.name, style="bold"), _states(board))
         if total is not None:
-            bar = ProgressBar(total=total, completed=board.tally.finished, width=SPARK_WIDTH)
+            bar = ProgressBar(total=total, completed=board.tally.finished, width=room)
             lines.add_row(Text(f"{board.tally.finished} of {total}"), bar)
         lines.add_row(Text("best"), Text(best_words(board), style="bold green" if board.tally.incumbent else "dim"))
-        if len(self._pace.bests) > 1:
-            lines.add_row(Text(""), Text(sparkline(self._pace.bests), style="cyan"))
+        if (history := history_line(self._pace.bests, board.tally.finished, room)) is not None:
+            lines.add_row(Text("best so far"), Text(history, style="cyan"))
         lines.add_row(Text("pace"), Text(pace_words(self._pace, board), style="dim"))
         if (trouble := failure_words(board)) is not None:
             lines.add_row(Text("failing", style="red"), Text(trouble))
@@ -198,9 +209,25 @@ def failure_words(board: Board) -> str | None:
     return f"{trial.name}: {trial.message}"
 
 
-def sparkline(values: list[float]) -> str:
-    """The last values as bars between the lowest and the highest of them."""
-    shown = [value for value in values[-SPARK_WIDTH:] if math.isfinite(value)]
+def history_line(bests: Sequence[Step], end: int, width: int) -> str | None:
+    """The best value so far over the `end` finished trials, between its first and last; None before it has changed."""
+    if len(bests) < 2:
+        return None
+    first, last = f"{bests[0].value:.4g}", f"{bests[-1].value:.4g}"
+    return f"{first} {sparkline(curve(bests, end, width - len(first) - len(last) - 2))} {last}"
+
+
+def curve(bests: Sequence[Step], end: int, width: int) -> list[float]:
+    """The best value after as many numbers of finished trials as there is room for, from the first step to `end`."""
+    begin = bests[0].finished
+    count = max(2, min(width, end - begin + 1))
+    places = [begin + round(index * (end - begin) / (count - 1)) for index in range(count)]
+    return [bests[bisect_right(bests, place, key=lambda step: step.finished) - 1].value for place in places]
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """The values as bars between the lowest and the highest of them."""
+    shown = [value for value in values if math.isfinite(value)]
     if not shown:
         return ""
     low, high = min(shown), max(shown)

@@ -30,15 +30,16 @@ def best_trials(objective: ObjectiveSpec, trials: Iterable[TrialRecord], count: 
 
 def trials_table(objective: ObjectiveSpec, trials: list[TrialRecord], width: int = 200) -> Table:
     """One row per trial: metrics, parameters, how long it ran. Where `width` is small, parameters share a column."""
+    names = list(dict.fromkeys(name for trial in trials for name, _ in trial.assignment.parameters))
+    roomy = sum(max(len(name), 9) + 2 for name in names) + 40 + 10 * len(objective.metric_names) <= width
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("trial", no_wrap=True)
+    # A name that is cut cannot be used in the next command, so it is folded where there is no room.
+    table.add_column("trial", no_wrap=roomy, overflow="fold")
     for metric in objective.metric_names:
         style = "green" if metric == objective.objective_metric_name else ""
         table.add_column(metric, justify="right", style=style, no_wrap=True)
-    names = list(dict.fromkeys(name for trial in trials for name, _ in trial.assignment.parameters))
-    roomy = sum(max(len(name), 9) + 2 for name in names) + 40 + 10 * len(objective.metric_names) <= width
     for name in names if roomy else ["parameters"]:
-        table.add_column(name, justify="right" if roomy else "left", overflow="fold")
+        table.add_column(name, justify="right" if roomy else "left", overflow="fold", min_width=None if roomy else 12)
     table.add_column("time", justify="right", style="dim", no_wrap=True)
     for trial in trials:
         parameters = {name: short(text) for name, text in trial.assignment.parameters}

@@ -20,4 +20,6 @@ def db_manager(listen: str, db: str | None) -> None:
 
 
 def _become(module: str, arguments: list[str]) -> None:
+    # What gRPC's own library says of an address comes before our words, in its own.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     os.execv(sys.executable, [sys.executable, "-m", module, *arguments])

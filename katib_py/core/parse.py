@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from functools import cache
 from itertools import islice
 from typing import Any, Final, get_args
@@ -13,7 +14,7 @@ from typing import Any, Final, get_args
 from pydantic import ValidationError
 
 from katib_py.core.errors import MANY, InvalidInput, Problem, limited, show
-from katib_py.core.experiment import Experiment, HttpGet, Metadata
+from katib_py.core.experiment import Experiment, ExperimentSpec, HttpGet, Metadata, StopWhen
 from katib_py.core.json_types import as_json
 from katib_py.core.models import Model
 from katib_py.core.names import API_VERSION
@@ -37,13 +38,29 @@ KEPT: Final[dict[type[Model], frozenset[str]]] = {
     HttpGet: frozenset({"httpHeaders"}),
 }
 
+# Without one of these an experiment may never end, or take the whole machine.
+BUDGETS: Final[dict[type[Model], frozenset[str]]] = {
+    ExperimentSpec: frozenset(
+        {"parallelTrialCount", "maxTrialCount", "maxFailedTrialCount", "maxDurationSeconds", "stopWhen"}
+    ),
+    StopWhen: frozenset({"trialsWithoutImprovement"}),
+}
+
 MAX_WORD: Final = 64
 MAX_KNOWN: Final = 200
 
 
+class Unknown(Enum):
+    """What unknown fields are: warnings, errors where they look like a budget that is absent, or errors always."""
+
+    KEPT = "kept"
+    NO_SLIPS = "no slips"
+    REFUSED = "refused"
+
+
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """An Experiment without the fields named in `problems`, and those problems; unknown fields are warnings."""
+    """An Experiment without the fields named in `problems`, and those problems."""
 
     experiment: Experiment
     problems: tuple[Problem, ...]
@@ -54,8 +71,8 @@ class Parsed:
         return frozenset(problem.path for problem in self.problems if problem.severity == "error")
 
 
-def parse_experiment(document: object, strict: bool = False) -> Parsed:
-    """The Experiment that the document describes, as far as it can be read; `strict` makes unknown fields errors.
+def parse_experiment(document: object, unknown: Unknown = Unknown.KEPT) -> Parsed:
+    """The Experiment that the document describes, as far as it can be read.
 
     Raises InvalidInput for a document that is no Experiment at all.
     """
@@ -67,15 +84,14 @@ def parse_experiment(document: object, strict: bool = False) -> Parsed:
     wrong = [*_wrong_type(value)]
     if wrong:
         raise InvalidInput(wrong)
-    severity = "error" if strict else "warning"
-    unknown = [Problem(path, message, severity) for path, message in islice(_unknown(Experiment, value, ""), MANY)]
+    strangers = list(islice(_strangers(Experiment, value, "", unknown), MANY))
     while True:
         try:
             experiment = Experiment.model_validate(value)
         except ValidationError as error:
             problems.extend(_prune(value, error))
         else:
-            return Parsed(experiment, (*problems, *unknown))
+            return Parsed(experiment, (*problems, *strangers))
 
 
 def nearest(word: str, known: Sequence[str]) -> str | None:
@@ -182,7 +198,8 @@ def _yaml(found: bool | float) -> str:
     return str(found).lower() if isinstance(found, bool) else str(found)
 
 
-def _unknown(model: type[Model], value: Any, path: str) -> Iterator[tuple[str, str]]:
+def _strangers(model: type[Model], value: Any, path: str, unknown: Unknown) -> Iterator[Problem]:
+    """The unknown fields of a mapping and of those in it."""
     if not isinstance(value, dict):
         return
     fields = _fields(model)
@@ -193,10 +210,14 @@ def _unknown(model: type[Model], value: Any, path: str) -> Iterator[tuple[str, s
             items = enumerate(item) if isinstance(item, list) else [(None, item)]
             for index, part in items if inner else ():
                 assert inner is not None
-                yield from _unknown(inner, part, where if index is None else f"{where}[{index}]")
+                yield from _strangers(inner, part, where if index is None else f"{where}[{index}]", unknown)
         elif key not in KEPT.get(model, ()):
             meant = nearest(key, list(fields))
-            yield where, "is not a known field" + (f"; did you mean {meant}?" if meant else "")
+            slip = meant in BUDGETS.get(model, ()) and value.get(meant) is None
+            refused = unknown is Unknown.REFUSED or (slip and unknown is Unknown.NO_SLIPS)
+            absent = f", and {meant} is missing" if slip else ""
+            hint = f"; did you mean {meant}?" if meant else ""
+            yield Problem(where, f"is not a known field{absent}{hint}", "error" if refused else "warning")
 
 
 @cache

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import grpc
 
+from katib_py.core.errors import InvalidInput, StoreUnavailable
 from katib_py.observations.database import connect
 from katib_py.observations.server import serve
 
@@ -26,12 +27,12 @@ def main(arguments: list[str] | None = None) -> int:
     ended, calls = threading.Event(), _Calls()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
-    engine = connect(options.db)
     try:
+        engine = connect(options.db)
         server, address = serve(engine, options.listen, calls)
-    except OSError as error:
-        print(error, file=sys.stderr)
-        return 1
+    except (OSError, InvalidInput, StoreUnavailable) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return {InvalidInput: 2, StoreUnavailable: 3}.get(type(error), 1)
     print(f"listening on {address}", flush=True)
     if options.parent_pipe is not None:
         watch = (options.parent_pipe, options.until_idle, calls, ended)

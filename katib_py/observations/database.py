@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Collection
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -19,11 +20,12 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    create_engine,
     event,
 )
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.pool import ConnectionPoolEntry
+
+from katib_py.observations.address import KINDS, create_folder, engine_of
 
 BUSY_SECONDS: Final = 30.0
 # MySQL compares text without regard to case unless told otherwise: Loss and loss are two metrics.
@@ -73,12 +75,13 @@ stops: Final = Table(
 )
 
 
-def connect(url: str) -> Engine:
+def connect(url: str, kinds: Collection[str] = KINDS) -> Engine:
     """An engine for the database; an SQLite file is put into WAL mode, so that readers never wait for a writer.
 
-    Transactions begun through `writing(engine)` take SQLite's write lock at their start.
+    Transactions begun through `writing(engine)` take SQLite's write lock at their start. Raises InvalidInput for a URL
+    that names no database of these kinds.
     """
-    engine = create_engine(url)
+    engine = engine_of(url, kinds)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
@@ -95,7 +98,8 @@ def writing(engine: Engine) -> Engine:
 
 
 def create_all(engine: Engine) -> None:
-    """Create the tables that are missing."""
+    """Create the tables that are missing, and the folder of a new file; raises OSError."""
+    create_folder(engine)
     with writing(engine).begin() as connection:
         metadata.create_all(connection)
 

@@ -11,12 +11,13 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from sqlalchemy import Engine, text
-from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError, TimeoutError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError, TimeoutError
 
 from katib_py.core.errors import show
 from katib_py.core.objective import Measurement
 from katib_py.core.times import format_rfc3339, parse_rfc3339
 from katib_py.observations import reports
+from katib_py.observations.address import unusable
 from katib_py.observations.database import create_all, writing
 from katib_py.observations.log import Run, append
 from katib_py.wire import api, rpc
@@ -94,21 +95,20 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
 def serve(engine: Engine, listen: str, *interceptors: grpc.ServerInterceptor) -> tuple[grpc.Server, str]:
     """Start serving the database on HOST:PORT or unix:PATH; the server and its address. Port 0 takes a free one.
 
-    Raises OSError where the address cannot be had.
+    Raises InvalidInput for text that is no address, OSError where the address cannot be had, StoreUnavailable.
     """
-    create_all(engine)
+    try:
+        create_all(engine)
+    except (DBAPIError, OSError) as error:
+        raise unusable(engine.url.render_as_string(hide_password=False), error) from error
     options = (*rpc.CHANNEL_OPTIONS, ("grpc.so_reuseport", 0))
     server = grpc.server(ThreadPoolExecutor(WORKERS, "db-manager"), options=options, interceptors=interceptors)
     server.add_generic_rpc_handlers((rpc.handler("DBManager", DBManager(engine)),))
     health_pb2_grpc.add_HealthServicer_to_server(Health(engine), server)
     reflection.enable_server_reflection((SERVICE, HEALTH, reflection.SERVICE_NAME), server, pool=_pool())
-    try:
-        port = server.add_insecure_port(listen)
-    except RuntimeError as error:
-        raise OSError(f"cannot listen on {listen}: {error}") from error
+    address = rpc.listen(server, listen)
     server.start()
-    host = listen.rpartition(":")[0]
-    return server, listen if listen.startswith("unix:") else f"{host}:{port}"
+    return server, address
 
 
 def _pool() -> Any:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, Final
 
 import grpc
 from google.protobuf import message_factory
 
+from katib_py.core.errors import InvalidInput, Problem, show
 from katib_py.wire import api
 
 PACKAGE: Final = "api.v1.beta1"
+ADDRESS: Final = re.compile(r"unix:.+|.+:[0-9]{1,5}")
 
 # A request with 100,000 trials of 20 parameters is about 75 MB; gRPC's default limit is 4 MB.
 CHANNEL_OPTIONS: Final = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
@@ -40,6 +43,20 @@ def handler(service: str, servicer: Any, raw: frozenset[str] = frozenset()) -> g
             response_serializer=message_factory.GetMessageClass(descriptor.output_type).SerializeToString,
         )
     return grpc.method_handlers_generic_handler(f"{PACKAGE}.{service}", methods)
+
+
+def listen(server: grpc.Server, address: str) -> str:
+    """Have the server listen on HOST:PORT or unix:PATH, and its address; port 0 takes a free one.
+
+    Raises InvalidInput for text that is no address, OSError where the address cannot be had.
+    """
+    if not ADDRESS.fullmatch(address):
+        raise InvalidInput([Problem("--listen", f"is {show(address)}; must be HOST:PORT or unix:PATH")])
+    try:
+        port = server.add_insecure_port(address)
+    except RuntimeError as error:
+        raise OSError(f"cannot listen on {address}: it is in use, not of this machine, or may not be taken") from error
+    return address if address.startswith("unix:") else f"{address.rpartition(':')[0]}:{port}"
 
 
 def _service(service: str) -> Any:

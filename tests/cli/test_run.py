@@ -4,6 +4,7 @@ import json
 import signal
 
 import psutil
+import pytest
 from support.shell import document, interrupt, wait_for
 
 SLOW = "echo loss=${trialParameters.x}; sleep 600"
@@ -78,6 +79,20 @@ def test_every_problem_of_a_file_is_named_at_once_and_nothing_runs(shell):
     for field in ("spec.objective.type", "spec.objective.objectiveMetricName", "spec.maxTrialCount"):
         assert field in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.parametrize("command", ["run", "validate"])
+def test_a_misspelt_budget_is_refused_and_not_an_experiment_without_end(shell, command):
+    refused = shell(command, shell.write(maxTrialCount=None, maxTrialsCount=4))
+    assert refused.returncode == 2
+    assert "spec.maxTrialsCount" in refused.stderr
+    assert "did you mean maxTrialCount?" in refused.stderr
+
+
+def test_an_unknown_field_that_is_near_no_absent_budget_is_a_warning(shell):
+    passed = shell("validate", shell.write(maxTrialsCount=4, owner="me"))
+    assert passed.returncode == 0, passed.stderr
+    assert passed.stderr.count("warning: ") == 3  # the image that is not used, and the two fields
 
 
 def test_an_algorithm_that_does_not_exist_is_an_error_with_the_nearest_name(shell):

@@ -11,6 +11,7 @@ from katib_py.core.documents import read_documents
 from katib_py.core.errors import InvalidInput
 from katib_py.core.experiment import Experiment
 from katib_py.core.load import load_experiment
+from katib_py.core.parse import Unknown
 from katib_py.core.space import parse_parameter
 from katib_py.core.template import compile_template
 from katib_py.core.validate import Checks, validate_edit
@@ -59,7 +60,7 @@ def test_warnings_do_not_refuse_and_strict_makes_unknown_fields_do_so(document):
     odd = document({"spec.extra": 1})
     assert [item.path for item in load_experiment(odd).warnings] == ["spec.extra"]
     with pytest.raises(InvalidInput):
-        load_experiment(odd, strict=True)
+        load_experiment(odd, unknown=Unknown.REFUSED)
 
 
 junk = st.one_of(

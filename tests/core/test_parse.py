@@ -3,7 +3,7 @@
 import pytest
 
 from katib_py.core.errors import InvalidInput
-from katib_py.core.parse import nearest, parse_experiment
+from katib_py.core.parse import Unknown, nearest, parse_experiment
 
 
 def problems(document, **options):
@@ -76,8 +76,41 @@ def test_unknown_fields_survive_and_are_warned_about_with_the_nearest_known_name
 
 
 def test_strict_makes_unknown_fields_errors(document):
-    parsed = parse_experiment(document({"spec.extra": 1}), strict=True)
+    parsed = parse_experiment(document({"spec.extra": 1}), Unknown.REFUSED)
     assert [item.severity for item in parsed.problems] == ["error"]
+
+
+@pytest.mark.parametrize(
+    ("slip", "meant"),
+    [
+        ("maxTrialsCount", "maxTrialCount"),
+        ("max_trial_count", "maxTrialCount"),
+        ("maxFailedTrials", "maxFailedTrialCount"),
+        ("parallelTrials", "parallelTrialCount"),
+        ("maxDurationSecond", "maxDurationSeconds"),
+        ("stopwhen", "stopWhen"),
+    ],
+)
+def test_a_misspelt_budget_that_is_absent_is_an_error_where_slips_are(document, slip, meant):
+    written = document({f"spec.{meant}": None, f"spec.{slip}": 5})
+    (problem,) = parse_experiment(written, Unknown.NO_SLIPS).problems
+    assert (problem.path, problem.severity) == (f"spec.{slip}", "error")
+    assert problem.message == f"is not a known field, and {meant} is missing; did you mean {meant}?"
+    assert [item.severity for item in parse_experiment(written).problems] == ["warning"]
+
+
+def test_a_misspelt_budget_inside_stop_when_is_an_error_where_slips_are(document):
+    written = document({"spec.stopWhen": {"trialsWithoutImprovements": 5}})
+    (problem,) = parse_experiment(written, Unknown.NO_SLIPS).problems
+    assert (problem.path, problem.severity) == ("spec.stopWhen.trialsWithoutImprovements", "error")
+
+
+@pytest.mark.parametrize(
+    "changes", [{"spec.maxTrialsCount": 5}, {"spec.extra": 1}, {"spec.objectiv": 1}, {"metadata.maxTrialsCount": 5}]
+)
+def test_other_unknown_fields_stay_warnings_where_slips_are_errors(document, changes):
+    problems = parse_experiment(document(changes), Unknown.NO_SLIPS).problems
+    assert [item.severity for item in problems] == ["warning"]
 
 
 @pytest.mark.parametrize("field", ["creationTimestamp", "managedFields", "finalizers", "generateName"])

@@ -86,6 +86,7 @@ def test_counts_may_equal_the_number_of_trials(found, field, value):
 def test_an_experiment_that_nothing_ends_is_warned_about(found):
     endless = {"spec.maxTrialCount": ..., "spec.objective.goal": ...}
     assert only(found(endless), "warning")[0] == "spec.maxTrialCount"
+    assert only(found({**endless, "spec.stopWhen": {}}), "warning")[0] == "spec.maxTrialCount"
     assert found({**endless, "spec.maxDurationSeconds": 60}) == []
 
 

@@ -81,4 +81,20 @@ def test_an_address_in_use_is_one_clear_line(start):
     command = [sys.executable, "-m", "katib_py.observations", "--db", "sqlite://", "--listen", address]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 1
-    assert ended.stderr.splitlines()[-1].startswith(f"cannot listen on {address}")
+    assert ended.stderr.splitlines()[-1].startswith(f"error: cannot listen on {address}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["--db", "oracle://x"], 2, "error: --db: is oracle://x; oracle is no database that works here"),
+        (["--db", "sqlite:////proc/x.db"], 3, "error: the database sqlite:////proc/x.db (--db"),
+        (["--db", "sqlite://", "--listen", "nowhere"], 2, "error: --listen: is 'nowhere'; must be HOST:PORT or unix:"),
+    ],
+)
+def test_what_cannot_be_served_is_one_line_and_a_status(arguments, status, words):
+    command = [sys.executable, "-m", "katib_py.observations", *arguments]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == status
+    assert ended.stderr.startswith(words)
+    assert len(ended.stderr.splitlines()) == 1

@@ -61,12 +61,16 @@ def test_a_chosen_part_of_the_algorithms_is_served(start, experiment):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
-    [(["--algorithms", "gird"], "did you mean grid?"), (["--listen", "nowhere.invalid:1"], "cannot listen on")],
+    ("arguments", "status", "words"),
+    [
+        (["--algorithms", "gird"], 2, "did you mean grid?"),
+        (["--listen", "nowhere"], 2, "must be HOST:PORT or unix:PATH"),
+        (["--listen", "nowhere.invalid:1"], 1, "cannot listen on"),
+    ],
 )
-def test_what_cannot_be_served_is_one_line_and_status_1(start, arguments, words):
+def test_what_cannot_be_served_is_one_line_and_a_status(start, arguments, status, words):
     process, _ = start(*arguments)
-    assert process.wait(10) == 1
+    assert process.wait(10) == status
     assert words in process.stderr.read()
 
 

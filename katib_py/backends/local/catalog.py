@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
+from katib_py.backends.local.absent import no_experiment, no_trial
 from katib_py.backends.local.database import Database
 from katib_py.backends.local.store import experiment_of, suggestion_of
 from katib_py.backends.local.tables import EVENTS, EXPERIMENTS, SUGGESTIONS, TRIALS, UNUSED, AnyRow
@@ -100,7 +101,7 @@ def _row(key: Key, connection: Connection) -> AnyRow:
     query = select(EXPERIMENTS).where(EXPERIMENTS.c.namespace == key.namespace, EXPERIMENTS.c.name == key.name)
     row = connection.execute(query).first()
     if row is None:
-        raise NotFound(f"there is no experiment {key.name} in namespace {key.namespace}")
+        raise no_experiment(connection, key)
     return row
 
 
@@ -187,7 +188,7 @@ def _trial(namespace: str, name: str, connection: Connection) -> tuple[Key, Tria
     )
     row = connection.execute(query).first()
     if row is None:
-        raise NotFound(f"there is no trial {name} in namespace {namespace}")
+        raise no_trial(connection, namespace, name)
     return Key(namespace, row.name), unpack(row.body)
 
 

@@ -7,14 +7,14 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, Engine, event, exc, make_url
+from sqlalchemy import Connection, Engine, event, exc
 
 from katib_py.backends.local.tables import INSERTS, METADATA
-from katib_py.core.errors import Conflict, InvalidInput, Problem, StoreUnavailable
+from katib_py.core.errors import Conflict, StoreUnavailable
 from katib_py.observations import database as observations
+from katib_py.observations.address import create_folder, unusable
 
 T = TypeVar("T")
 Work = Callable[[Connection], object]
@@ -118,16 +118,14 @@ class Database:
             return work()
         except exc.IntegrityError as error:
             raise Conflict(f"somebody else was faster: {error.orig}") from error
-        except exc.DBAPIError as error:
-            raise StoreUnavailable(f"the database {_shown(self.url)} cannot be used: {error.orig}") from error
-        except OSError as error:
-            raise StoreUnavailable(f"the database {_shown(self.url)} cannot be opened: {error}") from error
+        except (exc.DBAPIError, OSError) as error:
+            raise unusable(self.url, error) from error
 
     def _prepare(self) -> None:
         """Create the tables that are missing, once."""
         if self._ready:
             return
-        _create_folder(self.engine)
+        create_folder(self.engine)
         with self._writing.begin() as connection:
             METADATA.create_all(connection)
             observations.metadata.create_all(connection)
@@ -135,13 +133,7 @@ class Database:
 
 
 def _engine(url: str) -> Engine:
-    try:
-        engine = observations.connect(url)
-    except (exc.ArgumentError, ImportError) as error:
-        raise InvalidInput([Problem("--db", f"is {_shown(url)}: {error}; such as sqlite:///katib.db")]) from error
-    if engine.dialect.name not in INSERTS:
-        known = " or ".join(INSERTS)
-        raise InvalidInput([Problem("--db", f"is a {engine.dialect.name} database; a local engine keeps {known}")])
+    engine = observations.connect(url, INSERTS)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _enforce_owners)
     return engine
@@ -150,16 +142,3 @@ def _engine(url: str) -> Engine:
 def _enforce_owners(connection: Any, _record: Any) -> None:
     # SQLite deletes an experiment's rows with it only where it is told to.
     connection.execute("PRAGMA foreign_keys=ON").close()
-
-
-def _create_folder(engine: Engine) -> None:
-    name = engine.url.database
-    if engine.url.get_backend_name() == "sqlite" and name and name != ":memory:":
-        Path(name).parent.mkdir(parents=True, exist_ok=True)
-
-
-def _shown(url: str) -> str:
-    try:
-        return make_url(url).render_as_string(hide_password=True)
-    except exc.ArgumentError:
-        return repr(url)

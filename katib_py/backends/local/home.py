@@ -6,10 +6,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import make_url
-
 from katib_py.controller.ports import Key
 from katib_py.core.names import ENV_HOME
+from katib_py.observations.address import shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +27,7 @@ class Home:
     @property
     def shown_db(self) -> str:
         """The database as it may be shown: without a password."""
-        return make_url(self.db_url).render_as_string(hide_password=True)
+        return shown(self.db_url)
 
     @property
     def runs(self) -> Path:

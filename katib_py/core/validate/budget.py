@@ -66,10 +66,11 @@ def _against_max(spec: ExperimentSpec) -> Iterator[Problem]:
 
 
 def _ends(spec: ExperimentSpec) -> bool:
+    patience = spec.stop_when.trials_without_improvement if spec.stop_when is not None else None
     has_goal = spec.objective is not None and spec.objective.goal is not None
     ends_itself = spec.algorithm is not None and spec.algorithm.algorithm_name in SELF_ENDING
     return (
         has_goal
         or ends_itself
-        or any(limit is not None for limit in (spec.max_trial_count, spec.max_duration_seconds, spec.stop_when))
+        or any(limit is not None for limit in (spec.max_trial_count, spec.max_duration_seconds, patience))
     )

@@ -87,6 +87,37 @@ async def test_a_trial_is_found_by_its_name_alone(catalog, filled):
             catalog.trial(namespace, name)
 
 
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        (Key("team-a", "dmo"), "did you mean demo?"),
+        (Key("team-b", "demo"), "but in team-a: add -n team-a"),
+        (Key("team-a", "demo-3"), "demo-3 is a trial of experiment demo"),
+        (Key("team-a", "other"), "katib-py get experiments -n team-a"),
+    ],
+)
+async def test_of_an_experiment_that_is_not_there_the_nearest_name_is_said(catalog, filled, key, words):
+    with pytest.raises(NotFound) as caught:
+        catalog.get(key)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("demo3", "did you mean demo-3?"),
+        ("dem-3", "did you mean demo-3?"),
+        ("demo", "to see those of experiment demo: katib-py get trials demo -n team-a"),
+        ("other", "katib-py get trials -n team-a"),
+        ("", "katib-py get trials -n team-a"),
+    ],
+)
+async def test_of_a_trial_that_is_not_there_the_nearest_name_is_said(catalog, filled, name, words):
+    with pytest.raises(NotFound) as caught:
+        catalog.trial("team-a", name)
+    assert words in str(caught.value)
+
+
 async def test_a_suggestion_is_its_record_and_the_unused(catalog, filled):
     record, unused = catalog.suggestion(KEY)
     assert record.assigned == 12
