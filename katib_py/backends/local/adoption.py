@@ -17,6 +17,7 @@ from katib_py.backends.local.process import inherit
 
 BOOT_SLACK_SECONDS: Final = 5.0
 CLOCK_SECONDS: Final = 1.0
+LOOK_SECONDS: Final = 0.01
 START_SECONDS: Final = 5.0  # a start that takes longer will not come
 
 
@@ -32,7 +33,8 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What was found. ALIVE: `pid`. UNSTARTED: `start` is the number for the next start. LOST: `rebooted` says why.
+    """What was found. ALIVE: `pid`, by start number `start`. UNSTARTED: `start` is for the next. LOST: why,
+    by `rebooted`.
 
     `age`: seconds since its program began.
     """
@@ -51,17 +53,17 @@ def find(folder: RunFolder) -> Found:
     if folder.exit_status() is not None:
         return Found(State.ENDED)
     claim = folder.newest_claim()
-    if claim is None or claim.server is None:
+    if claim is None or claim.void:
         number = claim.number if claim is not None else 0
         # A start may be on its way. Whoever creates the claim wins; if that is us, the start runs nothing.
         if folder.claim_void(number + 1):
             return Found(State.UNSTARTED, start=number + 2)
         return find(folder)
-    program = claim.program or _started(folder, claim.server, claim.number)
+    program = claim.program or _started(folder, claim.number)
     if program is not None and (_alive(program, claim.when) or awaited(folder)):
-        return Found(State.ALIVE, program.pid, age=max(0.0, time.time() - claim.when))
+        return Found(State.ALIVE, program.pid, claim.number, age=max(0.0, time.time() - claim.when))
     if program is not None:
-        inherit(folder.path, program.pid)
+        inherit(folder.claim_path(claim.number), program.pid)
     if folder.exit_status() is not None:
         return Found(State.ENDED)
     return Found(State.LOST, rebooted=claim.when < psutil.boot_time() - BOOT_SLACK_SECONDS)
@@ -71,27 +73,32 @@ def running(path: str) -> bool:
     """Whether the run of this folder is alive."""
     folder = RunFolder(path)
     claim = folder.newest_claim()
-    if claim is None or claim.server is None or folder.exit_status() is not None:
+    if claim is None or claim.status is not None:
         return False
-    return _alive(claim.program or claim.server, claim.when)
+    identity = claim.program or claim.server
+    return identity is not None and _alive(identity, claim.when)
 
 
 def awaited(folder: RunFolder) -> bool:
     """Whether a fork server is there that will still write the exit status."""
-    if folder.exit_status() is not None:
-        return False
     claim = folder.newest_claim()
-    return claim is not None and claim.server is not None and _alive(claim.server, claim.when)
+    if claim is None or claim.status is not None or claim.server is None:
+        return False
+    return _alive(claim.server, claim.when)
 
 
-def _started(folder: RunFolder, server: Identity, number: int) -> Identity | None:
+def _started(folder: RunFolder, number: int) -> Identity | None:
     """The program of a start that was interrupted, or is being made at this moment; None where it will not come."""
     deadline = time.monotonic() + START_SECONDS
-    while _alive(server, time.time()) and time.monotonic() < deadline:
+    while time.monotonic() < deadline:
         claim = folder.newest_claim()
-        if claim is not None and claim.number == number and claim.program is not None:
+        if claim is None or claim.number != number or claim.status is not None:
+            break
+        if claim.program is not None:
             return claim.program
-        time.sleep(0.01)
+        if claim.server is not None and not _alive(claim.server, claim.when):
+            break
+        time.sleep(LOOK_SECONDS)
     for process in psutil.process_iter():
         try:
             if process.environ().get(ENV_RUN) == folder.path and process.pid == os.getsid(process.pid):

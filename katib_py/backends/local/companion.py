@@ -42,7 +42,7 @@ class Companion:
         found = adoption.find(self.folder)
         if found.state is State.ALIVE:
             self._follow(process := RunProcess(found.pid))
-            process.watch(self.folder.path)
+            process.watch(self.folder.claim_path(found.start))
 
     async def finish(self) -> None:
         """The run has ended: wait for what the collector still reports, then end it."""

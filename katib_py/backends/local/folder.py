@@ -10,7 +10,7 @@ from katib_py.core.errors import StoreUnavailable
 
 TAIL_BYTES: Final = 4096
 TAIL_LINES: Final = 5
-VOID: Final = "void"  # the claim of a run that will never start
+VOID: Final = "void\n"  # the claim of a run that will never start
 
 
 class Identity(NamedTuple):
@@ -21,23 +21,26 @@ class Identity(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """The newest claim on a folder: by start number `number`, at `when`; the program is None until it is started.
+    """The newest claim on a folder: by start number `number`, at `when`. What is not there yet is None.
 
-    `server` made the claim and waits for the program's end; None: the start was given up before it came.
+    `server` made the claim and waits for the program's end, to write its exit status. `void`: the start was given up
+    before it came.
     """
 
     number: int
-    server: Identity | None
     when: float
+    void: bool = False
+    server: Identity | None = None
     program: Identity | None = None
+    status: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
     """`$KATIB_HOME/runs/NAMESPACE/EXPERIMENT/TRIAL/ATTEMPT`.
 
-    `claim-N` is a symbolic link to nothing but the identity of the fork server, made by start number N before it runs
-    anything, and `program-N` to that of the program; `output` is what it wrote; `exit` its status; `stop` the
+    `run-N` is the claim of start number N, made before anything is run, by one only: the fork server writes who it
+    is, who the program is, and its exit status, a line each. `output` is what the program wrote; `stop` the
     reason why it was told to end.
     """
 
@@ -72,16 +75,13 @@ class RunFolder:
 
     def claim_path(self, number: int) -> str:
         """The file that start number `number` must create before it runs anything."""
-        return f"{self.path}/claim-{number}"
-
-    def program_path(self, number: int) -> str:
-        """The file that says which process start number `number` has become."""
-        return f"{self.path}/program-{number}"
+        return f"{self.path}/run-{number}"
 
     def claim_void(self, number: int) -> bool:
         """Take the claim so that a start which comes late runs nothing; False where it came in time."""
         try:
-            os.symlink(VOID, self.claim_path(number))
+            with open(self.claim_path(number), "x", encoding="ascii") as file:
+                file.write(VOID)
         except FileExistsError:
             return False
         return True
@@ -89,22 +89,23 @@ class RunFolder:
     def newest_claim(self) -> Claim | None:
         """The newest claim; None where nobody has claimed the folder yet."""
         number = 0
-        while os.path.lexists(self.claim_path(number + 1)):
+        while os.path.exists(self.claim_path(number + 1)):
             number += 1
         if number == 0:
             return None
-        path = self.claim_path(number)
-        when = os.lstat(path).st_mtime
-        return Claim(number, _identity(path), when, _identity(self.program_path(number)))
+        text, when = _read(self.claim_path(number)), os.stat(self.claim_path(number)).st_mtime
+        if text == VOID:
+            return Claim(number, when, void=True)
+        # A line without its end is none.
+        lines = [line.split(" ") for line in text.split("\n")[:-1]]
+        said = {word: values for word, *values in reversed(lines)}
+        status = int(said["exit"][0]) if "exit" in said else None
+        return Claim(number, when, False, _identity(said.get("server")), _identity(said.get("program")), status)
 
     def exit_status(self) -> int | None:
-        """The program's exit status; None while there is none.
-
-        The fork server writes status and newline in one call to a file that nobody else writes: a reader sees nothing
-        or all of it, and the newline tells the two apart.
-        """
-        text = _read(f"{self.path}/exit")
-        return int(text) if text.endswith("\n") else None
+        """The program's exit status; None while there is none."""
+        claim = self.newest_claim()
+        return claim.status if claim is not None else None
 
     def tell_to_stop(self, reason: str) -> None:
         """Leave the reason for whoever finds the run after us; the first one stays."""
@@ -120,11 +121,9 @@ class RunFolder:
             told = os.stat(f"{self.path}/stop").st_mtime_ns
         except FileNotFoundError:
             return None
-        try:
-            if os.stat(f"{self.path}/exit").st_mtime_ns < told:
-                return None
-        except FileNotFoundError:
-            pass
+        claim = self.newest_claim()
+        if claim is not None and claim.status is not None and os.stat(self.claim_path(claim.number)).st_mtime_ns < told:
+            return None
         return _read(f"{self.path}/stop")
 
     def tail(self) -> str:
@@ -151,12 +150,8 @@ def _make(trial: str) -> None:
         os.makedirs(trial, exist_ok=True)
 
 
-def _identity(path: str) -> Identity | None:
-    try:
-        pid, _, birth = os.readlink(path).partition(" ")
-    except FileNotFoundError:
-        return None
-    return Identity(int(pid), birth) if pid.isdecimal() else None
+def _identity(values: list[str] | None) -> Identity | None:
+    return Identity(int(values[0]), values[1]) if values is not None else None
 
 
 def _read(path: str) -> str:

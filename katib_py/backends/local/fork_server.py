@@ -46,9 +46,9 @@ class Server:
     def __init__(self, channel: socket.socket) -> None:
         self._channel = channel
         self._heard = True
-        self._runs: dict[int, tuple[int, str]] = {}
+        self._runs: dict[int, tuple[int, str]] = {}  # pid: (the order's id, its claim)
         self._rest = b""
-        self._identity = f"{os.getpid()} {birth()}"
+        self._identity = f"server {os.getpid()} {birth()}\n".encode()
         self._woken, wake = os.pipe()
         os.set_blocking(wake, False)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
@@ -79,26 +79,27 @@ class Server:
         return bool(data)
 
     def _start(self, order: dict[str, Any]) -> None:
-        """The claim is a symbolic link to who we are: made at once, whole, and by one only."""
+        """A claim is made before anything is run, and by one only."""
         try:
-            os.symlink(self._identity, order["claim"])
-            output = os.open(f"{order['folder']}/output", os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o644)
+            claim = os.open(order["claim"], os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+            os.write(claim, self._identity)
+            output = os.open(order["output"], os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o644)
         except OSError as error:
-            self._tell(f"failed {order['id']} {error.filename2 or error.filename}: {error.strerror}")
+            self._tell(f"failed {order['id']} {error.filename}: {error.strerror}")
             return
         try:
             pid = spawn(order["command"], order["env"], order["cwd"], output)
-            os.symlink(f"{pid} {birth(pid)}", order["program"])
         except OSError as error:
             words = f"{error.filename}: {error.strerror}"
             os.write(output, f"{words}\n".encode(errors="surrogateescape"))
-            write_status(order["folder"], NOT_FOUND if error.errno == errno.ENOENT else CANNOT_RUN)
+            os.write(claim, f"exit {NOT_FOUND if error.errno == errno.ENOENT else CANNOT_RUN}\n".encode())
             self._tell(f"failed {order['id']} {words}")
         else:
-            self._runs[pid] = order["id"], order["folder"]
+            os.write(claim, f"program {pid} {birth(pid)}\n".encode())
+            self._runs[pid] = order["id"], order["claim"]
             self._tell(f"started {order['id']} {pid}")
-        finally:
-            os.close(output)
+        os.close(output)
+        os.close(claim)
 
     def _reap(self) -> None:
         """Take the ends of runs, and of whatever they left to us."""
@@ -110,8 +111,8 @@ class Server:
             if pid == 0:
                 return
             if pid in self._runs:
-                number, folder = self._runs.pop(pid)
-                end_run(pid, folder, status)
+                number, claim = self._runs.pop(pid)
+                end_run(pid, claim, status)
                 self._tell(f"ended {number}")
 
     def _tell(self, words: str) -> None:
@@ -121,21 +122,16 @@ class Server:
             self._heard = False
 
 
-def end_run(pid: int, folder: str, status: int) -> None:
-    """Write down how a run ended, and end what it left in its group: its number is not given away before."""
+def end_run(pid: int, claim: str, status: int) -> None:
+    """End what a run left in its group, whose number is not given away before, and write down how the run ended."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
     code = os.waitstatus_to_exitcode(status)
-    write_status(folder, code if code >= 0 else SIGNALLED - code)
-
-
-def write_status(folder: str, status: int) -> None:
-    """The exit status as a shell counts it; what is there already stays."""
     try:
-        descriptor = os.open(f"{folder}/exit", os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+        descriptor = os.open(claim, os.O_APPEND | os.O_WRONLY)
     except OSError:
-        return
-    os.write(descriptor, f"{status}\n".encode())
+        return  # somebody deleted the experiment
+    os.write(descriptor, f"exit {code if code >= 0 else SIGNALLED - code}\n".encode())
     os.close(descriptor)
 
 

@@ -15,14 +15,14 @@ from katib_py.backends.local.fork_server import end_run
 POLL_SECONDS: Final = 0.05  # where there is no pidfd
 
 
-def inherit(folder: str, pid: int) -> None:
+def inherit(claim: str, pid: int) -> None:
     """Do what a fork server that was killed would have done at the end of a run, if the run was left to us."""
     try:
         found, status = os.waitpid(pid, os.WNOHANG)
     except ChildProcessError:
         return
     if found:
-        end_run(pid, folder, status)
+        end_run(pid, claim, status)
 
 
 class RunProcess:
@@ -43,9 +43,9 @@ class RunProcess:
         if not self.alive:
             on_end()
 
-    def watch(self, folder: str) -> None:
-        """See its end ourselves: its fork server is not ours, or gone. `folder` is the run's."""
-        self._watched = folder
+    def watch(self, claim: str) -> None:
+        """See its end ourselves: its fork server is not ours, or gone. `claim` is the path of the run's claim."""
+        self._watched = claim
         try:
             self._descriptor = os.pidfd_open(self.pid)
         except (AttributeError, ProcessLookupError, OSError):

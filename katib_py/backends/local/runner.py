@@ -144,7 +144,7 @@ class LocalRunner:
             if run.program.demand:
                 self._desk.keep(folder.path)
             self._follow(run, process := RunProcess(found.pid), found.age)
-            process.watch(folder.path)
+            process.watch(folder.claim_path(found.start))
         else:
             run.collector = self._collector(run)
             self._conclude(run, found.rebooted)

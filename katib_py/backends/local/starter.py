@@ -38,14 +38,13 @@ class Starter:
             link = await self._connect()
         _refuse_unspeakable(program)
         order = {
-            "folder": folder.path,
             "claim": folder.claim_path(number),
-            "program": folder.program_path(number),
+            "output": folder.output,
             "cwd": program.cwd,
             "command": list(program.command),
             "env": dict(program.env),
         }
-        process = await link.order(folder.path, order)
+        process = await link.order(order)
         self._deaths = 0
         return process
 
@@ -86,12 +85,12 @@ class _Link(asyncio.Protocol):
         assert isinstance(transport, asyncio.WriteTransport)
         self._transport = transport
 
-    def order(self, folder: str, order: Mapping[str, object]) -> asyncio.Future[RunProcess]:
+    def order(self, order: Mapping[str, object]) -> asyncio.Future[RunProcess]:
         """Send an order; the process once it is started."""
         assert self._transport is not None
         text = json.dumps({**order, "id": self._count})
         future: asyncio.Future[RunProcess] = asyncio.get_running_loop().create_future()
-        self._ordered[self._count] = folder, future
+        self._ordered[self._count] = str(order["claim"]), future
         self._count += 1
         self._transport.write(text.encode() + b"\n")
         return future
@@ -108,8 +107,8 @@ class _Link(asyncio.Protocol):
         if self._closing:
             return
         self.gone = True
-        for folder, process in self._running.values():
-            process.watch(folder)
+        for claim, process in self._running.values():
+            process.watch(claim)
         for _, future in self._ordered.values():
             if not future.done():
                 future.set_exception(ServerGoneError())
@@ -129,10 +128,10 @@ class _Link(asyncio.Protocol):
         if word == "ended":
             self._running.pop(number)[1].ended()
             return
-        folder, future = self._ordered.pop(number)
+        claim, future = self._ordered.pop(number)
         if word == "started":
             process = RunProcess(int(rest))
-            self._running[number] = folder, process
+            self._running[number] = claim, process
             if not future.done():
                 future.set_result(process)
         elif not future.done():

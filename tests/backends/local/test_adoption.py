@@ -105,7 +105,7 @@ async def test_a_start_that_comes_after_it_was_given_up_runs_nothing(house, engi
     assert (found.state, found.start) == (State.UNSTARTED, 2)
     late = Program(["/usr/bin/touch", str(house.root / "ran")], os.environ, str(house.root))
     starter = Starter()
-    with pytest.raises(OSError, match="claim-1: File exists"):
+    with pytest.raises(OSError, match="run-1: File exists"):
         await starter.start(folder, 1, late)
     await starter.close()
     assert not (house.root / "ran").exists()
@@ -138,7 +138,7 @@ async def test_a_start_that_was_interrupted_is_recognised_by_what_the_program_wa
     await started(house, house.shell(UNTIL_GO))
     claim = await claimed(house)
     os.kill(claim.server.pid, signal.SIGKILL)
-    os.unlink(house.folder().program_path(claim.number))
+    unsay_program(house, claim)
     found = find(house.folder())
     assert (found.state, found.pid) == (State.ALIVE, claim.program.pid)
     (house.root / "go").touch()
@@ -148,7 +148,7 @@ async def test_an_interrupted_start_of_which_nothing_is_left_is_lost(house):
     await started(house, house.shell("sleep 600"))
     claim = await claimed(house)
     await kill_with_its_server(house)
-    os.unlink(house.folder().program_path(claim.number))
+    unsay_program(house, claim)
     assert find(house.folder()).state is State.LOST
 
 
@@ -157,7 +157,7 @@ async def test_a_reboot_is_a_disruption(house):
     claim = await claimed(house)
     await kill_with_its_server(house)
     before = psutil.boot_time() - 3600
-    os.utime(house.folder().claim_path(claim.number), (before, before), follow_symlinks=False)
+    os.utime(house.folder().claim_path(claim.number), (before, before))
     engine = house.engine()
     engine.runner.start(house.order(house.shell("sleep 600")))
     assert (await engine.phase(RunPhase.LOST)).disrupted
@@ -169,9 +169,8 @@ async def test_a_process_that_got_the_same_number_later_is_not_the_run(house):
     await kill_with_its_server(house)
     stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     try:
-        path = house.folder().program_path(claim.number)
-        os.unlink(path)
-        os.symlink(f"{stranger.pid} {claim.program.birth}", path)
+        with open(house.folder().claim_path(claim.number), "w", encoding="utf-8") as file:
+            file.write(f"server 1 0\nprogram {stranger.pid} {claim.program.birth}\n")
         assert find(house.folder()).state is State.LOST
         assert not running(house.folder().path)
     finally:
@@ -206,7 +205,7 @@ async def test_a_verdict_older_than_the_order_to_stop_stands(house):
     await started(house, house.shell("echo loss=1"))
     await over(house)
     house.folder().tell_to_stop("Stopped")
-    os.utime(f"{house.folder().path}/exit", (1.0, 1.0))
+    os.utime(house.folder().claim_path(1), (1.0, 1.0))
     report = await house.engine().run(house.shell(""), stop=StopIntent(StopKind.KILLED, "enough"))
     assert not report.stopped
     assert house.status(report)["phase"] == "Succeeded"
@@ -254,6 +253,12 @@ async def kill_with_its_server(house):
     os.kill(claim.server.pid, signal.SIGKILL)
     os.killpg(claim.program.pid, signal.SIGKILL)
     await over(house)
+
+
+def unsay_program(house, claim):
+    """The claim as it was before the program was named."""
+    with open(house.folder().claim_path(claim.number), "w", encoding="utf-8") as file:
+        file.write(f"server {claim.server.pid} {claim.server.birth}\n")
 
 
 async def said(house):
