@@ -141,7 +141,7 @@ def _stock(now: Snapshot, need: int) -> int:
     """How many assignments should lie ready beyond those needed now; never more than there will be trials."""
     if not now.ask_ahead:
         return 0
-    stock = parallel(now.spec)
+    stock = 2 * parallel(now.spec)
     if now.spec.max_trial_count is not None:
         stock = min(stock, now.spec.max_trial_count - now.tally.finished - len(now.live) - need)
     return max(0, stock)

@@ -68,10 +68,10 @@ def test_a_new_experiment_asks_for_its_first_trials():
 @pytest.mark.parametrize(
     ("maximum", "live", "unused", "total"),
     [
-        (None, 0, 0, 16),  # eight to start, eight to lie ready
-        (None, 8, 8, None),
-        (None, 8, 4, None),  # half of the stock is enough
-        (None, 8, 3, 16),
+        (None, 0, 0, 24),  # eight to start, sixteen to lie ready
+        (None, 8, 16, None),
+        (None, 8, 8, None),  # half of the stock is enough
+        (None, 8, 7, 24),
         (10, 0, 0, 10),
         (10, 8, 2, None),
         (9, 8, 0, None),  # the last one is not worth a call of its own before its place is free

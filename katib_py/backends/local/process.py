@@ -32,7 +32,7 @@ class RunProcess:
         self.pid = pid
         self.alive = True
         self._on_end: Callable[[], None] | None = None
-        self._watched = ""
+        self._claim = ""
         self._loop = asyncio.get_running_loop()
         self._descriptor: int | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -45,13 +45,18 @@ class RunProcess:
 
     def watch(self, claim: str) -> None:
         """See its end ourselves: its fork server is not ours, or gone. `claim` is the path of the run's claim."""
-        self._watched = claim
+        self._claim = claim
         try:
             self._descriptor = os.pidfd_open(self.pid)
         except (AttributeError, ProcessLookupError, OSError):
             self._poll()
         else:
             self._loop.add_reader(self._descriptor, self.ended)
+
+    @property
+    def watched(self) -> bool:
+        """Whether its end is seen here, and told by nobody."""
+        return bool(self._claim)
 
     def signal(self, number: int) -> None:
         """Send a signal to the whole group, if it is still there."""
@@ -67,8 +72,8 @@ class RunProcess:
     def ended(self) -> None:
         """It is gone."""
         self._unwatch()
-        if self._watched:
-            inherit(self._watched, self.pid)
+        if self._claim:
+            inherit(self._claim, self.pid)
         self.alive = False
         if self._on_end is not None:
             self._on_end()

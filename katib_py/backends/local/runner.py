@@ -213,7 +213,7 @@ class LocalRunner:
 
     def _gone(self, run: Run) -> None:
         # The server of an engine that is gone writes the exit status a moment later than the process is gone.
-        if adoption.awaited(run.folder):
+        if run.process is not None and run.process.watched and adoption.awaited(run.folder):
             self._loop.call_later(LOOK_SECONDS, self._gone, run)
         # A run that is being ended is over only when nothing of it is left: `_end` concludes it.
         elif run.ending is None or run.ending.done():
