@@ -30,7 +30,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (OSError, InvalidInput) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2 if isinstance(error, InvalidInput) else 1
-    print(f"listening on {address}", flush=True)
+    # Whoever gave us a pipe reads this in a log that others may write to as well.
+    whose = "" if options.parent_pipe is None else f" (pid {os.getpid()})"
+    print(f"listening on {address}{whose}", flush=True)
     if options.parent_pipe is not None:
         threading.Thread(target=_await_end, args=(options.parent_pipe, ended), daemon=True).start()
     ended.wait()

@@ -21,7 +21,9 @@ def start():
         command = [sys.executable, "-m", "suggestion_services", "--listen", listen, *arguments]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
         processes.append(process)
-        return process, process.stdout.readline().removeprefix("listening on ").strip()
+        # With a pipe it says whose line it is as well.
+        line = process.stdout.readline().removesuffix(f" (pid {process.pid})\n")
+        return process, line.removeprefix("listening on ").strip()
 
     yield start
     for process in processes:

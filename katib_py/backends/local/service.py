@@ -37,7 +37,7 @@ async def start_service(
             start_new_session=True,
         )
     deadline = asyncio.get_running_loop().time() + START_SECONDS
-    while (address := _address(log, begin)) is None:
+    while (address := _address(log, begin, process.pid)) is None:
         late = asyncio.get_running_loop().time() > deadline
         if process.poll() is not None or late:
             process.kill()
@@ -55,10 +55,12 @@ def _opened(log: Path, module: str) -> BinaryIO:
         raise ServiceUnavailable(f"{module} did not start: {log} cannot be written: {error.strerror}") from error
 
 
-def _address(log: Path, begin: int) -> str | None:
+def _address(log: Path, begin: int, pid: int) -> str | None:
+    """Engines that start at the same moment share the log: only the line of this process counts."""
+    whose = f" (pid {pid})\n"
     for line in _said(log, begin):
-        if line.startswith(LISTENING) and line.endswith("\n"):
-            return line.removeprefix(LISTENING).strip()
+        if line.startswith(LISTENING) and line.endswith(whose):
+            return line.removeprefix(LISTENING).removesuffix(whose)
     return None
 
 

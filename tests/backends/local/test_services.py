@@ -16,6 +16,7 @@ from katib_py.backends.local.db_manager import DbManager
 from katib_py.backends.local.folder import RunFolder
 from katib_py.backends.local.home import Home
 from katib_py.backends.local.observations import SqlObservations
+from katib_py.backends.local.service import start_service
 from katib_py.backends.local.session import Session
 from katib_py.backends.local.suggesters import LocalSuggesters
 from katib_py.controller.ports import Key, RunPhase
@@ -68,6 +69,21 @@ async def test_one_service_serves_every_call(house, suggesters):
     assert await answers(first)
     assert await suggesters.channel(house.experiment()) is first
     assert len(children("suggestion_services")) == 1
+
+
+async def test_services_that_start_at_one_moment_are_told_apart_in_the_log_that_they_share(home):
+    reading, writing = os.pipe()
+    home.root.mkdir(parents=True, exist_ok=True)
+    sockets = [f"unix:{home.root}/{number}.sock" for number in range(2)]
+    starts = [
+        start_service("suggestion_services", ["--listen", socket], reading, home.root / "log") for socket in sockets
+    ]
+    started = await asyncio.gather(*starts)
+    assert [address for _, address in started] == sockets
+    os.close(reading)
+    os.close(writing)
+    for process, _ in started:
+        await asyncio.to_thread(process.wait, 30)
 
 
 async def test_a_service_that_died_is_started_again(house, suggesters):
