@@ -16,12 +16,6 @@ class Collector(Protocol):
     def read(self, now: datetime, final: bool = False) -> list[Measurement]:
         """What is new; `now` is the time of what carries none. `final`: the program has ended, take what it left."""
 
-    def mark(self) -> str:
-        """How far it has read, for `resume`."""
-
-    def resume(self, mark: str) -> None:
-        """Go on from where an earlier collector of the same attempt was: no measurement is lost or comes twice."""
-
     def notes(self) -> list[str]:
         """What was odd since the last call, in words; each kind of oddity is said once."""
 

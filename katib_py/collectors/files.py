@@ -61,15 +61,6 @@ class FileCollector:
                 found += self._format.parse(line, now, self._heard)
         return found
 
-    def mark(self) -> str:
-        """The beginning of the line that is not ended yet, and of the file."""
-        return f"{self._lines.start} {self._base}"
-
-    def resume(self, mark: str) -> None:
-        """Go on at a mark."""
-        start, base = map(int, mark.split())
-        self._lines, self._base = LineSplitter(start), base
-
     def notes(self) -> list[str]:
         """What was odd since the last call."""
         return self._heard.notes()

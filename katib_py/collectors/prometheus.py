@@ -122,13 +122,6 @@ class PrometheusCollector:
         found, self._found = self._found, []
         return found
 
-    def mark(self) -> str:
-        """Nothing: what was served before cannot be read again."""
-        return ""
-
-    def resume(self, mark: str) -> None:
-        """Nothing to go back to; positions are times, so they go on growing."""
-
     def notes(self) -> list[str]:
         """What was odd since the last call."""
         return self._heard.notes()

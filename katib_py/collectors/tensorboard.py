@@ -5,7 +5,6 @@ An event file is a row of TFRecords: length (8 bytes), its checksum (4), an Even
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 import struct
@@ -53,14 +52,6 @@ class EventFolder:
             found += self._read_file(name, now, final)
         found.sort(key=lambda item: (item.time, item.position))
         return found
-
-    def mark(self) -> str:
-        """How far each file was read."""
-        return json.dumps(self._offsets)
-
-    def resume(self, mark: str) -> None:
-        """Go on at a mark."""
-        self._offsets = json.loads(mark)
 
     def notes(self) -> list[str]:
         """What was odd since the last call."""

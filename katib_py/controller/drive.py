@@ -74,6 +74,7 @@ class Drive:
         lifecycle = Lifecycle(
             board, platform.runner, platform.observations, platform.render(board), await past.early_stopping()
         )
+        await lifecycle.recall()
         now = platform.clock.now()
         board.status.begin(now)
         board.status.suspend(board.experiment.spec.suspend, now)

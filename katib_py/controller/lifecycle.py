@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -25,12 +25,16 @@ REPORTED: frozenset[CollectorKind] = frozenset({CollectorKind.PUSH, CollectorKin
 
 @dataclass(slots=True)
 class LiveRun:
-    """What is known of a running attempt beyond the trial's record."""
+    """What is known of a running attempt beyond the trial's record.
+
+    `known`: what an earlier engine recorded, as metric, position and value; reading it again tells nothing new.
+    """
 
     order: RunOrder
     fold: ObservationFold
     rules: RuleWatch | None = None
     seen: set[str] = field(default_factory=set)
+    known: frozenset[tuple[str, int, str]] = frozenset()
 
     def broken_rule(self, item: Measurement) -> str | None:
         """Why the rules that the trial was given end it with this measurement, if they do."""
@@ -59,6 +63,15 @@ class Lifecycle:
         self._absent: set[str] = set()
         self._over: list[str] = []
         self._cursor = 0
+        self._before: dict[str, tuple[int, Sequence[Measurement]]] = {}
+
+    async def recall(self) -> None:
+        """Look up what the log has of the live trials from before this engine, to be taken in with their runs."""
+        if self._reported:
+            return  # it is followed from its beginning
+        for trial in self._board.live.values():
+            items = await self._observations.read(self._board.trial_uid(trial.name), trial.attempt)
+            self._before[trial.name] = trial.attempt, items
 
     @property
     def settled(self) -> bool:
@@ -111,9 +124,14 @@ class Lifecycle:
         order = RunOrder(trial, self._board.trial_uid(trial.name), document, adopt_only)
         objective, rules = self._board.objective, trial.assignment.rules
         watch = RuleWatch(rules, objective) if rules else None
-        self._runs[trial.name] = LiveRun(order, ObservationFold(objective.metric_names), watch)
+        self._runs[trial.name] = run = LiveRun(order, ObservationFold(objective.metric_names), watch)
         if self._stopper is not None:
             self._stopper.begin(trial.name)
+        attempt, items = self._before.pop(trial.name, (trial.attempt, ()))
+        if attempt == trial.attempt:
+            run.known = frozenset((item.metric, item.position, item.value) for item in items)
+            for item in items:
+                self._take_in(run, item)
         self._runner.start(order)
 
     def _current(self, report: RunReport) -> bool:
@@ -136,11 +154,17 @@ class Lifecycle:
     def _measured(self, name: str, measurements: tuple[Measurement, ...], change: Change) -> None:
         run = self._runs[name]
         for item in measurements:
-            run.fold.add(item)
-            run.seen.add(item.metric)
-            reason = self._stop_reason(name, item) or run.broken_rule(item)
+            if (item.metric, item.position, item.value) in run.known:
+                continue
+            reason = self._take_in(run, item)
             if reason is not None and self._board.live[name].stop is None:
                 self.tell_to_stop(name, StopIntent(StopKind.EARLY_STOPPED, reason), change)
+
+    def _take_in(self, run: LiveRun, item: Measurement) -> str | None:
+        """Why this measurement ends the run, if it does."""
+        run.fold.add(item)
+        run.seen.add(item.metric)
+        return self._stop_reason(run.order.name, item) or run.broken_rule(item)
 
     def _stop_reason(self, name: str, item: Measurement) -> str | None:
         if self._stopper is None or item.metric != self._board.objective.objective_metric_name:

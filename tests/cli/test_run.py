@@ -2,6 +2,8 @@
 
 import json
 import signal
+import sqlite3
+from contextlib import closing, suppress
 
 import psutil
 import pytest
@@ -17,7 +19,8 @@ def status(shell, name="demo"):
 def running(shell):
     """The processes that trials of this folder left."""
     home = str(shell.folder / "home")
-    return [process for process in psutil.process_iter(["cmdline"]) if home in " ".join(process.info["cmdline"] or ())]
+    found = psutil.process_iter(["environ"])
+    return [process for process in found if (process.info["environ"] or {}).get("KATIB_RUN", "").startswith(home)]
 
 
 def test_an_experiment_runs_to_its_end_and_shows_the_best_trials(shell):
@@ -136,6 +139,32 @@ def test_what_a_killed_controller_left_running_is_ended_by_stop_and_continued_by
     assert running(shell) == []
     assert shell("run", path).returncode == 0
     assert status(shell)["trialsSucceeded"] == 4
+
+
+REWRITTEN = """\
+echo loss=1 >/m/log; echo loss=4 >>/m/log; until [ -e go ]; do sleep 0.05; done; echo loss=3 >/m/log"""
+
+
+def test_what_was_measured_before_a_kill_counts_also_where_its_file_was_written_anew(shell):
+    source = {"fileSystemPath": {"path": "/m/log", "kind": "File", "format": "TEXT"}}
+    collector = {"collector": {"kind": "File"}, "source": source}
+    one = {"maxTrialCount": 1, "parallelTrialCount": 1, "metricsCollectorSpec": collector}
+    path = shell.write(command=f"{REWRITTEN} # ${{trialParameters.x}}", **one)
+    process = shell.start("run", path)
+    wait_for(lambda: (shell.folder / "home" / "katib.db").exists() and measured(shell) == {"1", "4"})
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    (shell.folder / "go").touch()
+    assert shell("run", path).returncode == 0
+    metric = status(shell)["currentOptimalTrial"]["observation"]["metrics"][0]
+    assert (metric["min"], metric["max"], metric["latest"]) == ("1", "4", "3")
+
+
+def measured(shell):
+    """Every value in the observation log."""
+    with closing(sqlite3.connect(shell.folder / "home" / "katib.db")) as database, suppress(sqlite3.OperationalError):
+        return {value for (value,) in database.execute("SELECT value FROM observation_logs")}
+    return set()
 
 
 def test_a_second_engine_is_told_who_drives_the_experiment(shell):

@@ -44,17 +44,6 @@ def test_an_unfinished_line_waits_for_its_end_or_for_the_programs(path, collecto
     assert values(collector, final=True) == ["0.3"]
 
 
-@pytest.mark.parametrize("size", [8, 11, 20])
-def test_another_collector_goes_on_at_the_mark(path, collector, size):
-    whole = "loss=1\nloss=2\nloss=3\n"
-    path.write_text(whole[:size])
-    first = collector.read(NOW)
-    path.write_text(whole)
-    after = FileCollector(path, FORMAT)
-    after.resume(collector.mark())
-    assert first + after.read(NOW, final=True) == FileCollector(path, FORMAT).read(NOW, final=True)
-
-
 def test_a_file_written_anew_is_read_again_and_said_once(path, collector):
     path.write_text("loss=1\nloss=2\n")
     before = collector.read(NOW)
@@ -66,17 +55,13 @@ def test_a_file_written_anew_is_read_again_and_said_once(path, collector):
     assert collector.notes() == []
 
 
-def test_a_replaced_file_is_read_from_its_beginning_also_after_a_restart(path, collector):
+def test_a_replaced_file_is_read_from_its_beginning(path, collector):
     path.write_text("loss=1\n")
     collector.read(NOW)
     other = path.with_name("new")
     other.write_text("loss=2\nloss=3\n")
     os.replace(other, path)
     assert values(collector) == ["2", "3"]
-    path.write_text("loss=2\nloss=3\nloss=4\n")
-    again = FileCollector(path, FORMAT)
-    again.resume(collector.mark())
-    assert values(again) == ["4"]
 
 
 def test_a_file_larger_than_one_reading_is_read_whole_in_the_end(path, collector):

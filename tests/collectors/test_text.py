@@ -172,16 +172,6 @@ def test_any_chunking_of_the_same_bytes_gives_the_same_measurements(data, cuts):
     assert collect(data, cuts, longest=24) == collect(data, longest=24)
 
 
-@given(data=outputs, cut=st.integers(0, 200))
-def test_a_collector_that_resumes_anywhere_loses_and_doubles_nothing(data, cut):
-    first = LineSplitter()
-    found = [item for line in first.feed(data[:cut]) for item in FORMAT.parse(line, NOW, Heard())]
-    second = LineSplitter(first.start)
-    lines = [*second.feed(data[first.start :]), *second.finish()]
-    found += [item for line in lines for item in FORMAT.parse(line, NOW, Heard())]
-    assert found == collect(data)
-
-
 @given(st.binary(max_size=200))
 def test_no_output_breaks_the_collector(data):
     collect(b"loss=" + data, format=TextFormat(OBJECTIVE, (r"(loss)=(.*)",)))
