@@ -15,6 +15,7 @@ from katib_py.backends.local.lease import STALE_SECONDS, Lease, lease_holder
 from katib_py.controller.ports import Key
 from katib_py.core.errors import Held, NotFound
 
+pytestmark = pytest.mark.every_database
 KEY = Key("team-a", "demo")
 
 ENGINE = """
