@@ -12,11 +12,11 @@ from katib_py.wire import api, rpc
 
 
 @pytest.fixture
-def start(tmp_path):
+def start(db_url):
     processes = []
 
     def start(*arguments, **options):
-        command = [sys.executable, "-m", "katib_py.observations", "--db", f"sqlite:///{tmp_path / 'katib.db'}"]
+        command = [sys.executable, "-m", "katib_py.observations", "--db", db_url]
         process = subprocess.Popen(
             [*command, "--listen", "127.0.0.1:0", *arguments], stdout=subprocess.PIPE, text=True, **options
         )
@@ -45,6 +45,7 @@ def test_it_says_where_it_listens_and_ends_in_peace_when_told(start):
     assert process.wait(10) == 0
 
 
+@pytest.mark.every_database
 def test_two_servers_share_one_database(start):
     (_, first), (_, second) = start(), start()
     with grpc.insecure_channel(first) as channel:
@@ -52,6 +53,13 @@ def test_two_servers_share_one_database(start):
         request = api.ReportObservationLogRequest(trial_name="a", observation_log=api.ObservationLog(metric_logs=[log]))
         rpc.call(channel, "DBManager", "ReportObservationLog")(request)
     assert values(second) == ["1"]
+
+
+@pytest.mark.parametrize("url", ["nonsense", "mysql+nodriver://x/y", "sqlite:////nowhere/katib.db"])
+def test_a_database_that_cannot_be_used_is_told_in_one_line(url):
+    command = [sys.executable, "-m", "katib_py.observations", "--db", url, "--listen", "127.0.0.1:0"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
 
 
 @pytest.mark.parametrize("more", [[], ["--until-idle", "0.2"]])
