@@ -110,6 +110,9 @@ LEASES: Final = Table(
     Column("heartbeat", Float, nullable=False),
 )
 
+# Who drives an experiment, for queries that want to know by the way.
+HOLDER: Final = (LEASES.c.host, LEASES.c.pid, LEASES.c.started)
+
 # What runs hold of the machine: `unit` is a GPU's name or a port's number, `amount` thousandths of a CPU.
 SLOTS: Final = Table(
     "slots",
