@@ -95,7 +95,7 @@ class Store(Protocol):
         """Up to `limit` finished trials in order of finishing, from number `after` (from 0) on."""
 
     async def commit(self, key: Key, change: Change) -> None:
-        """Write the change whole; raises Conflict where the store has moved on, and NotFound."""
+        """Write the change whole; raises Conflict where the store has moved on, Held, and NotFound."""
 
     async def refresh(self, key: Key, generation: int) -> Stored | None:
         """The experiment if its spec was changed by somebody else since `generation`; raises NotFound once deleted."""

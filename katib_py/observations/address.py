@@ -18,6 +18,9 @@ KINDS: Final = ("sqlite", "postgresql", "mysql", "mariadb")
 EXAMPLE: Final = "such as sqlite:///katib.db"
 PATIENCE_SECONDS: Final = 10  # for a host that does not answer; the drivers' own would be minutes
 
+# A server that has gone while somebody waits for its answer is noticed within half a minute, as libpq is told.
+GONE: Final = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 4, "tcp_user_timeout": 30_000}
+
 # The package that brings a driver's module.
 PACKAGES: Final = {
     "psycopg": "psycopg[binary]",
@@ -106,9 +109,12 @@ def _missing(error: ImportError) -> str:
 
 
 def _patience(url: URL) -> dict[str, int]:
-    """The limit to the wait for a host, where the URL sets none and the driver knows such a limit."""
-    known = url.get_driver_name() in {name.lower() for name in PACKAGES}
-    return {"connect_timeout": PATIENCE_SECONDS} if known and "connect_timeout" not in url.query else {}
+    """The limits to the wait for a host, where the URL sets none and the driver knows such limits."""
+    driver = url.get_driver_name()
+    known = {"connect_timeout": PATIENCE_SECONDS} if driver in {name.lower() for name in PACKAGES} else {}
+    if driver in {"psycopg", "psycopg2"}:
+        known |= GONE
+    return {name: value for name, value in known.items() if name not in url.query}
 
 
 def _file(url: URL) -> Path | None:

@@ -25,11 +25,21 @@ from sqlalchemy import (
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from katib_py.observations import postgres
 from katib_py.observations.address import KINDS, create_folder, engine_of
+from katib_py.observations.postgres import PostgresText
 
 BUSY_SECONDS: Final = 30.0
+
+
+def string(length: int) -> String:
+    """Text of at most this length; SQLite does not look at the length, and PostgreSQL is not told it."""
+    return String(length).with_variant(PostgresText(), "postgresql")
+
+
 # MySQL compares text without regard to case unless told otherwise: Loss and loss are two metrics.
-_NAME = String(255).with_variant(mysql.VARCHAR(255, collation="utf8mb4_bin"), "mysql")
+_NAME = string(255).with_variant(mysql.VARCHAR(255, collation="utf8mb4_bin"), "mysql")
+TEXT = Text().with_variant(PostgresText(), "postgresql")
 _ID = BigInteger().with_variant(Integer, "sqlite")
 
 metadata: Final = MetaData()
@@ -40,14 +50,14 @@ logs: Final = Table(
     "observation_logs",
     metadata,
     Column("id", _ID, primary_key=True, autoincrement=True),
-    Column("trial_uid", String(64), nullable=False),
-    Column("attempt", String(64), nullable=False),
+    Column("trial_uid", string(64), nullable=False),
+    Column("attempt", string(64), nullable=False),
     Column("metric_name", _NAME, nullable=False),
     Column("position", BigInteger, nullable=False),
-    Column("namespace", String(63), nullable=False),
+    Column("namespace", string(63), nullable=False),
     Column("trial_name", _NAME, nullable=False),
     Column("time", BigInteger, nullable=False),
-    Column("value", Text, nullable=False),
+    Column("value", TEXT, nullable=False),
     UniqueConstraint("trial_uid", "attempt", "metric_name", "position", name="observation_key"),
     Index("observation_trial", "trial_name"),
     sqlite_autoincrement=True,
@@ -57,9 +67,9 @@ logs: Final = Table(
 runs: Final = Table(
     "observation_runs",
     metadata,
-    Column("trial_uid", String(64), primary_key=True),
-    Column("attempt", String(64), primary_key=True),
-    Column("namespace", String(63), nullable=False),
+    Column("trial_uid", string(64), primary_key=True),
+    Column("attempt", string(64), primary_key=True),
+    Column("namespace", string(63), nullable=False),
     Column("trial_name", _NAME, nullable=False),
     Column("started", BigInteger, nullable=False),
     Index("observation_run_name", "trial_name"),
@@ -69,19 +79,21 @@ runs: Final = Table(
 stops: Final = Table(
     "observation_stops",
     metadata,
-    Column("trial_uid", String(64), primary_key=True),
-    Column("attempt", String(64), primary_key=True),
-    Column("reason", Text, nullable=False),
+    Column("trial_uid", string(64), primary_key=True),
+    Column("attempt", string(64), primary_key=True),
+    Column("reason", TEXT, nullable=False),
 )
 
 
 def connect(url: str, kinds: Collection[str] = KINDS) -> Engine:
     """An engine for the database; an SQLite file is put into WAL mode, so that readers never wait for a writer.
 
-    Transactions begun through `writing(engine)` take SQLite's write lock at their start. Raises InvalidInput for a URL
-    that names no database of these kinds.
+    Transactions begun through `writing(engine)` come one after the other on SQLite and PostgreSQL. Raises InvalidInput
+    for a URL that names no database of these kinds.
     """
     engine = engine_of(url, kinds)
+    if engine.dialect.name == "postgresql":
+        return postgres.prepare(engine, BUSY_SECONDS)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
@@ -91,9 +103,11 @@ def connect(url: str, kinds: Collection[str] = KINDS) -> Engine:
 def writing(engine: Engine) -> Engine:
     """The same engine, for transactions that write.
 
-    An SQLite transaction that starts as a reader and then writes fails at once, without waiting, when somebody else has
-    written in between.
+    They take the write lock at their start. An SQLite transaction that starts as a reader and then writes fails at
+    once, without waiting, when somebody else has written in between.
     """
+    if engine.dialect.name == "postgresql":
+        return postgres.writing(engine)
     return engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
 
 

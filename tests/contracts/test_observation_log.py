@@ -23,12 +23,12 @@ def measured(position: int, value: str = "0.5", metric: str = "loss") -> Measure
     return Measurement(metric, value, BEGINNING + timedelta(microseconds=position), position)
 
 
-@pytest.fixture(params=["sqlite", "memory"])
-def log(request, tmp_path):
+@pytest.fixture(params=["sqlite", "postgresql", "memory"])
+def log(request, new_database):
     if request.param == "memory":
         yield MemoryLog()
         return
-    engine = connect(f"sqlite:///{tmp_path / 'katib.db'}")
+    engine = connect(new_database(request.param))
     create_all(engine)
     yield SqlLog(engine)
     engine.dispose()
@@ -51,6 +51,12 @@ def test_one_position_holds_one_value_of_each_metric(log: ObservationLog):
     rows = [measured(1, metric="loss"), measured(1, metric="Loss")]
     log.append([(FIRST, rows)])
     assert log.read("uid-a", "1") == rows
+
+
+def test_names_and_values_may_be_long_and_odd(log: ObservationLog):
+    log.append([(FIRST, [measured(1, "9" * 100_000, "m" * 600), measured(2, "0\0")])])
+    long, odd = log.read("uid-a", "1")
+    assert (len(long.metric), len(long.value), odd.value[0]) == (600, 100_000, "0")
 
 
 def test_measurements_are_read_in_order_of_position_whenever_they_came(log: ObservationLog):

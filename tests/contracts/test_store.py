@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from random import Random
 
 import pytest
 
@@ -34,13 +35,13 @@ def experiment(maximum: int = 10) -> Experiment:
     return Experiment.model_validate({"metadata": metadata, "spec": {"maxTrialCount": maximum}})
 
 
-@pytest.fixture(params=["sqlite", "memory"])
-def world(request, tmp_path):
+@pytest.fixture(params=["sqlite", "postgresql", "memory"])
+def world(request, new_database):
     if request.param == "memory":
         memory = MemoryStore()
         yield World(memory, memory.put, lambda: memory)
         return
-    database = Database(f"sqlite:///{tmp_path / 'katib.db'}")
+    database = Database(new_database(request.param))
     catalog = Catalog(database)
     yield World(SqlStore(database), lambda given: catalog.apply(given, 1.0), lambda: SqlStore(database))
     database.close()
@@ -180,6 +181,8 @@ async def test_what_is_not_there_is_not_found(world):
             await call
 
 
-async def test_events_are_taken_with_whatever_text(store):
-    message = "ünusual " * 1000
+@pytest.mark.parametrize("first", ["ünusual", "\0", "\ud800", "漢"])
+async def test_events_are_taken_with_whatever_text(store, first):
+    # Text that cannot be compressed: its length counts in full.
+    message = first + "".join(map(chr, Random(1).choices(range(0x4E00, 0x9FA5), k=2000)))
     await store.commit(KEY, Change(events=[Event("Trial", "demo-0", EventType.WARNING, "Odd", message, 1.0)]))

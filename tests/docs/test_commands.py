@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "examples" / "README.md"]
 BIN = Path(sys.executable).parent
+POSTGRES = "postgresql://katib@localhost/katib"
 
 
 def commands(page):
@@ -21,14 +22,25 @@ def commands(page):
     return [line for line in lines if line.startswith("katib-py ") and not line.endswith("my-experiment.yaml")]
 
 
+def run_each(lines, folder):
+    env = {**os.environ, "KATIB_HOME": str(folder), "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    for line in lines:
+        done = subprocess.run(
+            shlex.split(line), cwd=ROOT, env=env, capture_output=True, text=True, timeout=300, check=False
+        )
+        assert done.returncode == 0, f"{line}: {done.stderr}"
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if page.exists()], ids=lambda page: page.name)
 def test_the_commands_of_a_page_run_in_their_order(page, tmp_path):
-    env = {**os.environ, "KATIB_HOME": str(tmp_path), "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
-    for command in commands(page):
-        done = subprocess.run(
-            shlex.split(command), cwd=ROOT, env=env, capture_output=True, text=True, timeout=300, check=False
-        )
-        assert done.returncode == 0, f"{command}: {done.stderr}"
+    run_each([line for line in commands(page) if POSTGRES not in line], tmp_path)
+
+
+def test_the_commands_on_postgresql_run_too(tmp_path, new_database):
+    lines = [line for line in commands(ROOT / "docs" / "running.md") if POSTGRES in line]
+    url = new_database("postgresql")
+    assert lines
+    run_each([line.replace(POSTGRES, url) for line in lines], tmp_path)
 
 
 def test_the_readme_shows_the_two_commands_that_the_gate_uses():

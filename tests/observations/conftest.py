@@ -8,8 +8,8 @@ from katib_py.observations.server import serve
 
 
 @pytest.fixture
-def engine(tmp_path):
-    engine = connect(f"sqlite:///{tmp_path / 'katib.db'}")
+def engine(db_url):
+    engine = connect(db_url)
     create_all(engine)
     yield engine
     engine.dispose()

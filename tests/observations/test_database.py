@@ -12,7 +12,7 @@ from sqlalchemy.schema import CreateTable
 
 from katib_py.core.objective import Measurement
 from katib_py.observations.database import connect, metadata, writing
-from katib_py.observations.log import Run, SqlLog, append
+from katib_py.observations.log import Run, SqlLog, append, last_attempt
 
 RUN = Run("default", "trial-a", "uid-a", "1")
 
@@ -21,6 +21,7 @@ def measured(position):
     return Measurement("loss", "0.5", datetime(2026, 1, 1, tzinfo=UTC), position)
 
 
+@pytest.mark.every_database
 def test_a_measurement_is_written_with_the_callers_transaction_or_not_at_all(engine):
     with writing(engine).begin() as connection:
         append(connection, [(RUN, [measured(1)])])
@@ -28,6 +29,7 @@ def test_a_measurement_is_written_with_the_callers_transaction_or_not_at_all(eng
     assert SqlLog(engine).read("uid-a") == []
 
 
+@pytest.mark.every_database
 def test_readers_go_on_while_somebody_writes(engine):
     log = SqlLog(engine)
     log.append([(RUN, [measured(1)])])
@@ -37,19 +39,33 @@ def test_readers_go_on_while_somebody_writes(engine):
     assert log.read("uid-a") == [measured(1), measured(2)]
 
 
-def test_writers_in_several_threads_wait_for_each_other(engine):
-    log = SqlLog(engine)
+@pytest.mark.every_database
+def test_a_follower_misses_nothing_that_several_threads_write(engine):
+    log, cursor, found = SqlLog(engine), 0, []
     with ThreadPoolExecutor(4) as threads:
-        list(threads.map(lambda position: log.append([(RUN, [measured(position)])]), range(1, 101)))
-    cursor, rows = log.since(0, ["uid-a"])
-    assert (cursor, len(rows)) == (100, 100)
+        writers = [threads.submit(log.append, [(RUN, [measured(position)])]) for position in range(1, 101)]
+        while not all(writer.done() for writer in writers):
+            cursor, rows = log.since(cursor, ["uid-a"])
+            found += rows
+    cursor, rows = log.since(cursor, ["uid-a"])
+    assert (cursor, len(found + rows)) == (100, 100)
 
 
-def test_several_processes_may_make_the_same_new_database(tmp_path):
+@pytest.mark.every_database
+def test_a_reader_sees_one_moment(engine):
+    log = SqlLog(engine)
+    with engine.connect() as connection:
+        assert last_attempt(connection, "uid-a") == ""
+        log.append([(RUN, [measured(1)])])
+        assert last_attempt(connection, "uid-a") == ""
+
+
+@pytest.mark.every_database
+def test_several_processes_may_make_the_same_new_database(db_url):
     program = (
         "import sys; from katib_py.observations.database import connect, create_all; create_all(connect(sys.argv[1]))"
     )
-    command = [sys.executable, "-c", program, f"sqlite:///{tmp_path / 'new.db'}"]
+    command = [sys.executable, "-c", program, db_url]
     processes = [subprocess.Popen(command) for _ in range(3)]
     assert [process.wait() for process in processes] == [0, 0, 0]
 

@@ -12,11 +12,11 @@ from katib_py.wire import api, rpc
 
 
 @pytest.fixture
-def start(tmp_path):
+def start(db_url):
     processes = []
 
     def start(*arguments, **options):
-        command = [sys.executable, "-m", "katib_py.observations", "--db", f"sqlite:///{tmp_path / 'katib.db'}"]
+        command = [sys.executable, "-m", "katib_py.observations", "--db", db_url]
         process = subprocess.Popen(
             [*command, "--listen", "127.0.0.1:0", *arguments], stdout=subprocess.PIPE, text=True, **options
         )
@@ -46,6 +46,7 @@ def test_it_says_where_it_listens_and_ends_in_peace_when_told(start):
     assert process.wait(10) == 0
 
 
+@pytest.mark.every_database
 def test_two_servers_share_one_database(start):
     (_, first), (_, second) = start(), start()
     with grpc.insecure_channel(first) as channel:

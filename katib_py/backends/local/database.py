@@ -7,12 +7,12 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, event, exc
 
 from katib_py.backends.local.tables import INSERTS, METADATA
-from katib_py.core.errors import Conflict, StoreUnavailable
+from katib_py.core.errors import Conflict, Held, StoreUnavailable
 from katib_py.observations import database as observations
 from katib_py.observations.address import create_folder, unusable
 
@@ -22,8 +22,24 @@ Work = Callable[[Connection], object]
 LATER_SECONDS: Final = 0.1
 
 
+class Fence(Protocol):
+    """What keeps a process from writing that has lost the right to."""
+
+    @property
+    def sure(self) -> bool:
+        """Whether the right cannot have been lost yet, by the clock alone."""
+
+    def ask(self, connection: Connection) -> None:
+        """Raise Held where it was lost."""
+
+    def check(self, row: Any) -> None:
+        """The same, by a row that has the columns of HOLDER."""
+
+
 class Database:
     """A database whose work runs in one thread, one transaction per call.
+
+    `fence` is asked in every transaction that writes, and what it raises undoes the transaction.
 
     Why not an asynchronous driver: aiosqlite moves every statement to a thread of its own and back, so a turn of the
     loop with five statements would pay five hops. Here a turn pays one.
@@ -32,15 +48,29 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = url
         self.engine = _engine(url)
+        self.fence: Fence | None = None
         self._writing = observations.writing(self.engine)
         self._thread = ThreadPoolExecutor(1, "katib-database")
         self._later: deque[Work] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._ready = False
 
-    async def run(self, work: Callable[[Connection], T]) -> T:
-        """Do `work` in a transaction that may write; raises Conflict, StoreUnavailable and what `work` raises."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._write, work)
+    @property
+    def sure(self) -> bool:
+        """Whether this process certainly has the right to write, if it needs one."""
+        return self.fence is None or self.fence.sure
+
+    async def confirm(self) -> None:
+        """Have the right to write, without a look at the database where that is sure; raises Held, StoreUnavailable."""
+        if self.fence is not None and not self.fence.sure:
+            await self.look(self.fence.ask)
+
+    async def run(self, work: Callable[[Connection], T], asks: bool = False) -> T:
+        """Do `work` in a transaction that may write; raises Conflict, Held, StoreUnavailable and what `work` raises.
+
+        `asks`: the work has the fence check what it reads anyway.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._write, work, asks)
 
     async def look(self, work: Callable[[Connection], T]) -> T:
         """Do `work`, which only reads; raises StoreUnavailable and what `work` raises."""
@@ -72,7 +102,7 @@ class Database:
         """Let go of the connection; what was asked for before is done."""
         if self._timer is not None:
             self._timer.cancel()
-        with suppress(StoreUnavailable):
+        with suppress(StoreUnavailable, Held):
             self.look_now(lambda _: None)
         self._thread.submit(self.engine.dispose).result()
         self._thread.shutdown()
@@ -80,11 +110,11 @@ class Database:
     async def _catch_up(self) -> None:
         self._timer = None
         if self._later:
-            with suppress(StoreUnavailable):
+            with suppress(StoreUnavailable, Held):
                 await self.run(lambda _: None)
 
-    def _write(self, work: Callable[[Connection], T]) -> T:
-        return self._guarded(lambda: self._transaction(work))
+    def _write(self, work: Callable[[Connection], T], asks: bool = False) -> T:
+        return self._guarded(lambda: self._transaction(work, asks))
 
     def _read(self, work: Callable[[Connection], T]) -> T:
         def read(engine: Engine) -> T:
@@ -98,15 +128,20 @@ class Database:
             self._write(lambda _: None)
         return self._guarded(lambda: work(self.engine))
 
-    def _transaction(self, work: Callable[[Connection], T]) -> T:
+    def _transaction(self, work: Callable[[Connection], T], asks: bool) -> T:
         """`work` in one transaction with everything that was left for later."""
         done: list[Work] = []
         try:
             with self._writing.begin() as connection:
+                if self.fence is not None and not asks:
+                    self.fence.ask(connection)
                 while self._later:
                     done.append(self._later.popleft())
                     done[-1](connection)
                 return work(connection)
+        except Held:
+            self._later.clear()
+            raise
         except BaseException:
             self._later.extendleft(reversed(done))
             raise

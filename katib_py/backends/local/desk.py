@@ -13,7 +13,7 @@ from katib_py.backends.local.adoption import running
 from katib_py.backends.local.database import Database
 from katib_py.backends.local.resources import Demand, machine
 from katib_py.backends.local.slots import Grant, Shortage, Slots
-from katib_py.core.errors import StoreUnavailable
+from katib_py.core.errors import Held, StoreUnavailable
 
 AGAIN_SECONDS: Final = 1.0  # what another engine gave back is noticed within this time
 
@@ -79,6 +79,9 @@ class Desk:
                 answers = dict.fromkeys(wanted, Shortage("StoreUnavailable", str(error)))
                 if self._closing:
                     return
+            except Held:
+                # The runs are another engine's now. Ours learns it where it looks at the store.
+                return
             self._tell(answers)
             if self._queue or self._over or self._kept:
                 await self._pause()

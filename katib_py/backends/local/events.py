@@ -11,7 +11,7 @@ from katib_py.backends.local.tables import EVENTS, INSERTS
 from katib_py.controller.ports import Event
 
 EVENTS_KEPT: Final = 100  # of one object, the newest
-MESSAGE_LENGTH: Final = 1024  # as Kubernetes cuts an Event's message
+MESSAGE_BYTES: Final = 1024  # as Kubernetes cuts an Event's message; of more PostgreSQL makes no index
 
 
 def _upsert_event(dialect: str) -> Any:
@@ -36,7 +36,7 @@ def record_events(experiment: int, events: Iterable[Event], connection: Connecti
             "name": event.name,
             "type": event.type.value,
             "reason": event.reason,
-            "message": event.message[:MESSAGE_LENGTH],
+            "message": _cut(event.message),
             "first": event.time,
             "last": event.time,
             "count": 1,
@@ -46,6 +46,10 @@ def record_events(experiment: int, events: Iterable[Event], connection: Connecti
     connection.execute(statement, rows)
     for kind, name in {(event.kind, event.name) for event in events}:
         connection.execute(_FORGET_EVENTS, {"owner": experiment, "of_kind": kind, "of_name": name})
+
+
+def _cut(message: str) -> str:
+    return message.encode(errors="replace")[:MESSAGE_BYTES].decode(errors="ignore")
 
 
 _OF_OBJECT: Final = (

@@ -29,6 +29,13 @@ class Holder(NamedTuple):
         """Whether it is, or was, a process of this machine."""
         return self.host == socket.gethostname()
 
+    def halted(self) -> bool:
+        """Whether it is a process of this machine that was stopped, as by Ctrl-Z."""
+        try:
+            return self.here and self.alive() and psutil.Process(self.pid).status() == psutil.STATUS_STOPPED
+        except psutil.Error:
+            return False
+
     def alive(self) -> bool:
         """Whether the process is there; of another machine nothing is known, so it counts as there."""
         if not self.here:

@@ -19,7 +19,7 @@ from katib_py.backends.local.slots import Grant, Shortage
 from katib_py.backends.local.starter import ServerGoneError, Starter
 from katib_py.controller.ports import RunOrder
 from katib_py.core import names
-from katib_py.core.errors import Problem, StoreUnavailable
+from katib_py.core.errors import Held, Problem, StoreUnavailable
 from katib_py.core.experiment import CollectorKind
 from katib_py.observations import log, reports
 
@@ -120,6 +120,7 @@ class Launcher:
         if grant.gpus:
             program = replace(program, env={**program.env, "CUDA_VISIBLE_DEVICES": ",".join(grant.gpus)})
         try:
+            await self._desk.database.confirm()
             program.prepare()
             run.companion = self.companion(run)
             if run.companion is not None:
@@ -128,6 +129,8 @@ class Launcher:
         except ServerGoneError:
             run.starting = False
             self._calls.unknown(run)
+        except Held:
+            run.starting = False  # it is another engine's now
         except (OSError, ValueError, StoreUnavailable) as error:
             run.starting = False
             self._calls.refused(run, "CannotStart", f"{program.command[0]} cannot be started: {error}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +28,7 @@ from katib_py.collectors.collector import Collector
 from katib_py.collectors.kinds import Attach, Place, collector_for
 from katib_py.collectors.prometheus import PrometheusCollector
 from katib_py.controller.ports import RunOrder, RunPhase, RunReport
+from katib_py.core.errors import Held
 from katib_py.core.experiment import MetricsCollectorSpec
 from katib_py.core.objective import Measurement
 
@@ -97,7 +99,7 @@ class LocalRunner:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await sweep(self._mark, self._alive)
+        await self._sweep()
         await self._desk.close()
 
     # Beginning
@@ -187,11 +189,18 @@ class LocalRunner:
                 self._report(RunReport(run.order.name, run.order.trial.attempt, None, measurements))
         if time.monotonic() - self._swept > SWEEP_SECONDS:
             self._swept = time.monotonic()
-            self._task(sweep(self._mark, self._alive))
+            self._task(self._sweep())
         self._reading = self._loop.call_later(READ_SECONDS, self._read_all) if self._live else None
 
+    async def _sweep(self) -> None:
+        """End what runs left behind."""
+        with suppress(Held):
+            await sweep(self._mark, self._alive)
+
     def _alive(self) -> set[str]:
-        """The folders whose processes must be left alone."""
+        """The folders whose processes must be left alone; raises Held where that may be all of them."""
+        if not self._desk.database.sure:
+            raise Held("another engine may have begun runs by now that are not known here")
         runs = [run for run in self._runs.values() if not run.done]
         companions = [run.companion.folder.path for run in runs if run.companion is not None]
         return {run.folder.path for run in runs} | set(companions)

@@ -19,7 +19,7 @@ from katib_py.backends.local.database import Database
 from katib_py.backends.local.db_manager import Address, DbManager
 from katib_py.backends.local.desk import Desk
 from katib_py.backends.local.home import Home
-from katib_py.backends.local.lease import Lease
+from katib_py.backends.local.lease import TERMS, Lease, Terms
 from katib_py.backends.local.observations import SqlObservations
 from katib_py.backends.local.program import Site
 from katib_py.backends.local.runner import LocalRunner
@@ -58,12 +58,16 @@ class WallClock:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What a run needs besides the experiment: where things are kept, and the ConfigMaps and Secrets beside it."""
+    """What a run needs besides the experiment: where things are kept, and the ConfigMaps and Secrets beside it.
+
+    `terms` are those of its lease.
+    """
 
     home: Home
     database: Database
     configs: Configs = field(default_factory=Configs)
     config_maps: ConfigMaps = field(default_factory=dict)
+    terms: Terms = TERMS
 
     @classmethod
     def again(cls, home: Home, database: Database, key: Key) -> Session:
@@ -87,7 +91,7 @@ class Session:
         key = Key(experiment.metadata.namespace, experiment.name)
         wake = asyncio.Event()
         self._keep_config_maps(key)
-        async with Lease(self.database, key), self._db_manager(experiment) as address:
+        async with Lease(self.database, key, self.terms), self._db_manager(experiment) as address:
             engine = Engine(self._platform(experiment, address, wake), key, wake, watch)
             if ending:
                 engine.interrupt()

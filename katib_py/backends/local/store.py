@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from katib_py.backends.local.database import Database
+from katib_py.backends.local.database import Database, Fence
 from katib_py.backends.local.events import record_events
-from katib_py.backends.local.tables import EXPERIMENTS, INSERTS, SUGGESTIONS, TRIALS, UNUSED, AnyRow
+from katib_py.backends.local.tables import EXPERIMENTS, HOLDER, INSERTS, LEASES, SUGGESTIONS, TRIALS, UNUSED, AnyRow
 from katib_py.controller.ports import Change, Key, Stored, SuggestionRecord
 from katib_py.core.errors import Conflict, NotFound
 from katib_py.core.experiment import Experiment
@@ -38,13 +38,14 @@ class SqlStore:
         return await self._database.look(partial(_finished, values))
 
     async def commit(self, key: Key, change: Change) -> None:
-        """Write the change whole; raises Conflict where the store has moved on, NotFound, StoreUnavailable."""
-        await self._database.run(partial(_commit, await self._id(key), key, change))
+        """Write the change whole; raises Conflict where the store has moved on, Held, NotFound, StoreUnavailable."""
+        work = partial(_commit, await self._id(key), key, change, self._database.fence)
+        await self._database.run(work, asks=True)
 
     async def refresh(self, key: Key, generation: int) -> Stored | None:
-        """The experiment if its spec was changed since `generation`; raises NotFound once it was deleted."""
+        """The experiment if its spec was changed since `generation`; raises Held, and NotFound once it was deleted."""
         values = {"experiment": await self._id(key)}
-        if await self._database.look(partial(_generation, key, values)) == generation:
+        if await self._database.look(partial(_generation, key, values, self._database.fence)) == generation:
             return None
         return await self.load(key)
 
@@ -80,11 +81,17 @@ _FINISHED: Final = (
     .order_by(TRIALS.c.finish_order)
     .limit(bindparam("limit"))
 )
-_GENERATION: Final = select(EXPERIMENTS.c.generation).where(EXPERIMENTS.c.id == bindparam("experiment"))
+_GENERATION: Final = (
+    select(EXPERIMENTS.c.generation, *HOLDER)
+    .join(LEASES, LEASES.c.experiment == EXPERIMENTS.c.id, isouter=True)
+    .where(EXPERIMENTS.c.id == bindparam("experiment"))
+)
+# With who holds the lease: to ask for that alone would cost a commit twenty times as much.
 _COUNTS: Final = (
-    select(SUGGESTIONS.c.assigned, SUGGESTIONS.c.finished)
+    select(SUGGESTIONS.c.assigned, SUGGESTIONS.c.finished, *HOLDER)
+    .join(LEASES, LEASES.c.experiment == SUGGESTIONS.c.experiment, isouter=True)
     .where(SUGGESTIONS.c.experiment == bindparam("key"))
-    .with_for_update()
+    .with_for_update(of=SUGGESTIONS)
 )
 _SET_COUNTS: Final = update(SUGGESTIONS).where(SUGGESTIONS.c.experiment == bindparam("key"))
 _SET_STATUS: Final = update(EXPERIMENTS).where(EXPERIMENTS.c.id == bindparam("key"))
@@ -120,17 +127,21 @@ def _finished(values: dict[str, int], connection: Connection) -> list[TrialRecor
     return [unpack(body) for body in connection.execute(_FINISHED, values).scalars()]
 
 
-def _generation(key: Key, values: dict[str, int], connection: Connection) -> int:
-    generation: int | None = connection.execute(_GENERATION, values).scalar()
-    if generation is None:
+def _generation(key: Key, values: dict[str, int], fence: Fence | None, connection: Connection) -> int:
+    row = connection.execute(_GENERATION, values).first()
+    if row is None:
         raise NotFound(f"the experiment {key.name} was deleted")
-    return generation
+    if fence is not None:
+        fence.check(row)
+    return int(row.generation)
 
 
-def _commit(experiment: int, key: Key, change: Change, connection: Connection) -> None:
+def _commit(experiment: int, key: Key, change: Change, fence: Fence | None, connection: Connection) -> None:
     counts = connection.execute(_COUNTS, {"key": experiment}).first()
     if counts is None:
         raise NotFound(f"the experiment {key.name} was deleted")
+    if fence is not None:
+        fence.check(counts)
     if change.assignments and counts.assigned != change.assigned_before:
         raise Conflict(f"{counts.assigned} assignments are recorded, not {change.assigned_before}")
     rows, finished = _rows(experiment, change, counts.finished)

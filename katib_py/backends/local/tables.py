@@ -17,12 +17,12 @@ from sqlalchemy import (
     Integer,
     MetaData,
     Row,
-    String,
     Table,
-    Text,
     UniqueConstraint,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+
+from katib_py.observations.database import TEXT, string
 
 AnyRow: TypeAlias = Row[*tuple[Any, ...]]
 
@@ -44,13 +44,13 @@ EXPERIMENTS: Final = Table(
     "experiments",
     METADATA,
     Column("id", _NUMBER, primary_key=True, autoincrement=True),
-    Column("uid", String(36), nullable=False, unique=True),
-    Column("namespace", String(63), nullable=False),
-    Column("name", String(253), nullable=False),
+    Column("uid", string(36), nullable=False, unique=True),
+    Column("namespace", string(63), nullable=False),
+    Column("name", string(253), nullable=False),
     Column("created", Float, nullable=False),
     Column("generation", Integer, nullable=False),
-    Column("object", Text, nullable=False),
-    Column("status", Text, nullable=False),
+    Column("object", TEXT, nullable=False),
+    Column("status", TEXT, nullable=False),
     UniqueConstraint("namespace", "name"),
     sqlite_autoincrement=True,
 )
@@ -64,8 +64,8 @@ SUGGESTIONS: Final = Table(
     Column("assigned", Integer, nullable=False),
     Column("finished", Integer, nullable=False),
     Column("ended", Boolean, nullable=False),
-    Column("failed", Text, nullable=False),
-    Column("settings", Text, nullable=False),
+    Column("failed", TEXT, nullable=False),
+    Column("settings", TEXT, nullable=False),
 )
 
 TRIALS: Final = Table(
@@ -73,10 +73,10 @@ TRIALS: Final = Table(
     METADATA,
     _owner(),
     Column("number", Integer, primary_key=True),
-    Column("name", String(253), nullable=False),
-    Column("state", String(20), nullable=False),
+    Column("name", string(253), nullable=False),
+    Column("state", string(20), nullable=False),
     Column("finish_order", Integer),
-    Column("body", Text, nullable=False),
+    Column("body", TEXT, nullable=False),
     UniqueConstraint("experiment", "name"),
     # Rows without a finish order are the live ones: the same index finds them.
     UniqueConstraint("experiment", "finish_order"),
@@ -89,11 +89,11 @@ EVENTS: Final = Table(
     METADATA,
     Column("id", _NUMBER, primary_key=True, autoincrement=True),
     Column("experiment", _NUMBER, ForeignKey("experiments.id", ondelete="CASCADE"), nullable=False),
-    Column("kind", String(63), nullable=False),
-    Column("name", String(253), nullable=False),
-    Column("type", String(10), nullable=False),
-    Column("reason", String(128), nullable=False),
-    Column("message", String(1024), nullable=False),
+    Column("kind", string(63), nullable=False),
+    Column("name", string(253), nullable=False),
+    Column("type", string(10), nullable=False),
+    Column("reason", string(128), nullable=False),
+    Column("message", string(1024), nullable=False),
     Column("first", Float, nullable=False),
     Column("last", Float, nullable=False),
     Column("count", Integer, nullable=False),
@@ -104,21 +104,24 @@ LEASES: Final = Table(
     "leases",
     METADATA,
     _owner(),
-    Column("host", String(253), nullable=False),
+    Column("host", string(253), nullable=False),
     Column("pid", Integer, nullable=False),
     Column("started", Float, nullable=False),
     Column("heartbeat", Float, nullable=False),
 )
 
+# Who drives an experiment, for queries that want to know by the way.
+HOLDER: Final = (LEASES.c.host, LEASES.c.pid, LEASES.c.started)
+
 # What runs hold of the machine: `unit` is a GPU's name or a port's number, `amount` thousandths of a CPU.
 SLOTS: Final = Table(
     "slots",
     METADATA,
-    Column("run", String(1024), primary_key=True),
-    Column("resource", String(10), primary_key=True),
-    Column("unit", String(64), primary_key=True),
+    Column("run", string(1024), primary_key=True),
+    Column("resource", string(10), primary_key=True),
+    Column("unit", string(64), primary_key=True),
     Column("amount", Integer, nullable=False),
-    Column("host", String(253), nullable=False),
+    Column("host", string(253), nullable=False),
     Column("pid", Integer, nullable=False),
     Column("started", Float, nullable=False),
 )

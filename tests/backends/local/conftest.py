@@ -153,8 +153,8 @@ class House:
 
 
 @pytest.fixture
-async def house(tmp_path):
-    database = Database(f"sqlite:///{tmp_path / 'katib.db'}")
+async def house(tmp_path, db_url):
+    database = Database(db_url)
     house = House(tmp_path, database)
     yield house
     for engine in house.engines:

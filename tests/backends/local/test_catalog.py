@@ -15,6 +15,8 @@ from katib_py.core.errors import NotFound
 from katib_py.core.objective import Measurement
 from katib_py.core.trial import Assignment, TrialRecord, TrialState, trial_uid
 
+pytestmark = pytest.mark.every_database
+
 KEY = Key("team-a", "demo")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ from katib_py.backends.local.resources import Demand, Machine, demand, quantity,
 from katib_py.backends.local.slots import Grant, Shortage, Slots
 from katib_py.controller.ports import RunPhase
 from katib_py.core.errors import InvalidInput
+
+pytestmark = pytest.mark.every_database
 
 MACHINE = Machine(2000, ("0", "1", "2"))
 
@@ -101,6 +104,21 @@ def test_a_run_that_outlived_its_engine_keeps_its_slots(house):
     assert run(lambda connection: slots.take(connection, "/new", Demand(gpus=1))) == Shortage(
         "WaitingForGPU", "needs 1 GPUs; 0 are free"
     )
+
+
+def test_engines_that_ask_at_once_share_what_there_is(house):
+    """Each counts what is taken and then takes."""
+    databases = [Database(house.database.url) for _ in range(4)]
+    with ThreadPoolExecutor(4) as threads:
+        answers = list(threads.map(lambda number: _take(databases[number % 4], number), range(16)))
+    assert sum(isinstance(answer, Grant) for answer in answers) == 4
+    for database in databases:
+        database.close()
+
+
+def _take(database, number):
+    slots = Slots(MACHINE, running)
+    return database.run_now(lambda connection: slots.take(connection, f"/run-{number}", Demand(500)))
 
 
 def test_a_fixed_port_is_for_one_run_at_a_time(house):
