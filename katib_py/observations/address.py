@@ -21,6 +21,9 @@ PATIENCE_SECONDS: Final = 10  # for a host that does not answer; the drivers' ow
 # A server that has gone while somebody waits for its answer is noticed within half a minute, as libpq is told.
 GONE: Final = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 4, "tcp_user_timeout": 30_000}
 
+# A reader sees one moment of the database, as it does with SQLite.
+READING: Final = {"postgresql": {"isolation_level": "REPEATABLE READ"}}
+
 # The package that brings a driver's module.
 PACKAGES: Final = {
     "psycopg": "psycopg[binary]",
@@ -49,7 +52,7 @@ def engine_of(url: str, kinds: Collection[str]) -> Engine:
     try:
         # SQLAlchemy warns where it passes over an option; whoever wrote it wanted something.
         with warnings.catch_warnings(category=exc.SAWarning, action="error"):
-            engine = create_engine(parsed, connect_args=_patience(parsed))
+            engine = create_engine(parsed, connect_args=_patience(parsed), **READING.get(kind, {}))
     except exc.NoSuchModuleError:
         raise _refused(url, f"; its driver is not known: {kind}:// alone takes the usual one") from None
     except ImportError as error:

@@ -93,7 +93,7 @@ def connect(url: str, kinds: Collection[str] = KINDS) -> Engine:
     """
     engine = engine_of(url, kinds)
     if engine.dialect.name == "postgresql":
-        return postgres.prepare(engine, BUSY_SECONDS)
+        postgres.prepare(engine, BUSY_SECONDS)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)

@@ -26,8 +26,8 @@ class PostgresText(TypeDecorator[str]):
         return value.replace("\0", "\N{REPLACEMENT CHARACTER}") if value is not None else None
 
 
-def prepare(engine: Engine, busy_seconds: float, idle_seconds: float = IDLE_SECONDS) -> Engine:
-    """The engine with readers that see one moment of the database, and writers that wait so long for each other.
+def prepare(engine: Engine, busy_seconds: float, idle_seconds: float = IDLE_SECONDS) -> None:
+    """Have writers wait so long for each other, and connections work.
 
     A connection that nobody has used for `idle_seconds` may have been cut: it is tried first, and made anew.
     """
@@ -35,7 +35,6 @@ def prepare(engine: Engine, busy_seconds: float, idle_seconds: float = IDLE_SECO
     event.listen(engine, "begin", _begin)
     event.listen(engine, "checkin", _note_time)
     event.listen(engine, "checkout", partial(_try_idle, engine.dialect, idle_seconds))
-    return engine.execution_options(isolation_level="REPEATABLE READ")
 
 
 def writing(engine: Engine) -> Engine:

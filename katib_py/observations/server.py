@@ -92,7 +92,7 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
         return health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.SERVING)
 
 
-def serve(engine: Engine, listen: str) -> tuple[grpc.Server, str]:
+def serve(engine: Engine, listen: str, *interceptors: grpc.ServerInterceptor) -> tuple[grpc.Server, str]:
     """Start serving the database on HOST:PORT or unix:PATH; the server and its address. Port 0 takes a free one.
 
     Raises InvalidInput for text that is no address, OSError where the address cannot be had, StoreUnavailable.
@@ -102,7 +102,7 @@ def serve(engine: Engine, listen: str) -> tuple[grpc.Server, str]:
     except (DBAPIError, OSError) as error:
         raise unusable(engine.url.render_as_string(hide_password=False), error) from error
     options = (*rpc.CHANNEL_OPTIONS, ("grpc.so_reuseport", 0))
-    server = grpc.server(ThreadPoolExecutor(WORKERS, "db-manager"), options=options)
+    server = grpc.server(ThreadPoolExecutor(WORKERS, "db-manager"), options=options, interceptors=interceptors)
     server.add_generic_rpc_handlers((rpc.handler("DBManager", DBManager(engine)),))
     health_pb2_grpc.add_HealthServicer_to_server(Health(engine), server)
     reflection.enable_server_reflection((SERVICE, HEALTH, reflection.SERVICE_NAME), server, pool=_pool())

@@ -72,7 +72,7 @@ def test_several_processes_may_make_the_same_new_database(db_url):
 
 def test_a_database_that_cannot_be_opened_says_so():
     with pytest.raises(OperationalError, match="unable to open database file"):
-        SqlLog(connect("sqlite:////nowhere/katib.db")).read("uid-a")
+        SqlLog(connect("sqlite:////dev/null/katib.db")).read("uid-a")
 
 
 @pytest.mark.parametrize("dialect", [mysql.dialect(), postgresql.dialect()])

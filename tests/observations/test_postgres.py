@@ -21,7 +21,8 @@ BUSY_SECONDS = 0.3
 
 @pytest.fixture
 def engine(new_database):
-    engine = postgres.prepare(engine_of(new_database("postgresql"), KINDS), BUSY_SECONDS, idle_seconds=0.0)
+    engine = engine_of(new_database("postgresql"), KINDS)
+    postgres.prepare(engine, BUSY_SECONDS, idle_seconds=0.0)
     create_all(engine)
     yield engine
     engine.dispose()

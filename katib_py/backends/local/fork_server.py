@@ -103,17 +103,13 @@ class Server:
 
     def _reap(self) -> None:
         """Take the ends of runs, and of whatever they left to us."""
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
+        while (end := next_end()) is not None:
+            pid, status = end
             if pid in self._runs:
                 number, claim = self._runs.pop(pid)
                 end_run(pid, claim, status)
                 self._tell(f"ended {number}")
+            reap(pid)
 
     def _tell(self, words: str) -> None:
         try:
@@ -126,13 +122,44 @@ def end_run(pid: int, claim: str, status: int) -> None:
     """End what a run left in its group, whose number is not given away before, and write down how the run ended."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
-    code = os.waitstatus_to_exitcode(status)
     try:
         descriptor = os.open(claim, os.O_APPEND | os.O_WRONLY)
     except OSError:
         return  # somebody deleted the experiment
-    os.write(descriptor, f"exit {code if code >= 0 else SIGNALLED - code}\n".encode())
+    os.write(descriptor, f"exit {status}\n".encode())
     os.close(descriptor)
+
+
+def next_end() -> tuple[int, int] | None:
+    """A child that has ended, with its status as a shell counts it, and still to be reaped where the system can do so.
+
+    If we are killed before its status is written down, whoever inherits it finds it as we did.
+    """
+    try:
+        if hasattr(os, "waitid"):
+            end = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if end is None:
+                return None
+            return end.si_pid, end.si_status if end.si_code == os.CLD_EXITED else SIGNALLED + end.si_status
+        pid, status = os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        return None
+    return (pid, shell_status(status)) if pid else None
+
+
+def reap(pid: int) -> int | None:
+    """The status of a child that has ended, as a shell counts it; None for any other process."""
+    try:
+        found, status = os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        return None
+    return shell_status(status) if found else None
+
+
+def shell_status(status: int) -> int:
+    """What a shell makes of a wait status."""
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else SIGNALLED - code
 
 
 def birth(pid: int | str = "self") -> str:

@@ -10,18 +10,15 @@ from typing import Final
 
 import psutil
 
-from katib_py.backends.local.fork_server import end_run
+from katib_py.backends.local.fork_server import end_run, reap
 
 POLL_SECONDS: Final = 0.05  # where there is no pidfd
 
 
 def inherit(claim: str, pid: int) -> None:
     """Do what a fork server that was killed would have done at the end of a run, if the run was left to us."""
-    try:
-        found, status = os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:
-        return
-    if found:
+    status = reap(pid)
+    if status is not None:
         end_run(pid, claim, status)
 
 
