@@ -109,7 +109,8 @@ class Campaign:
             return [f"{error}: {self.tail()}"]
         self.facts.seconds = time.monotonic() - begin
         found = [f"the last run exited with {code}: {self.tail()}"] if code != 0 else []
-        if (self.facts.kills, self.facts.kills_of_service) != (self.options.kills, self.options.service_kills):
+        wanted = (self.options.kills, self.options.service_kills, self.options.server_kills)
+        if (self.facts.kills, self.facts.kills_of_service, self.facts.kills_of_server) != wanted:
             found.append("the experiment had ended before every kill could fall; take more trials or a shorter pause")
         return found + violations(self.work, self.sandbox, self.facts)
 
@@ -122,6 +123,8 @@ class Campaign:
         lives += [[self.kill_service, self.kill_among_trials]] * doubled + [[self.kill_among_trials]] * (
             among - doubled
         )
+        for life in lives[early : early + self.options.server_kills]:
+            life.insert(0, self.kill_fork_server)
         self.dice.shuffle(lives)
         return lives
 
@@ -161,6 +164,17 @@ class Campaign:
             service.kill()
             self.facts.kills_of_service += 1
 
+    def kill_fork_server(self, controller: subprocess.Popen[bytes]) -> None:
+        """SIGKILL for the parent of the runs, which the controller inherits; it lives on until they have ended."""
+        self.await_(controller, lambda: bool(self.running()))
+        self.sleep(controller, self.dice.uniform(0, self.options.pause))
+        server = child_of(controller, "fork_server.py")
+        if server is not None:
+            server.kill()
+            self.facts.kills_of_server += 1
+            inherited = self.running().keys()
+            self.await_(controller, lambda: not inherited & self.running().keys())
+
     def kill(self, controller: subprocess.Popen[bytes]) -> None:
         """Kill the controller and note which trials run on without it."""
         if controller.poll() is not None:
@@ -180,11 +194,7 @@ class Campaign:
 
     def service(self, controller: subprocess.Popen[bytes]) -> psutil.Process | None:
         """The controller's suggestion service."""
-        try:
-            children = psutil.Process(controller.pid).children()
-            return next((child for child in children if "suggestion_services" in child.cmdline()), None)
-        except psutil.Error:
-            return None
+        return child_of(controller, "suggestion_services")
 
     def await_(self, controller: subprocess.Popen[bytes], there: Callable[[], bool]) -> None:
         """Wait until it is there or the controller has ended."""
@@ -203,6 +213,15 @@ class Campaign:
     def tail(self) -> str:
         """The last words of the controllers."""
         return (self.sandbox / "run.log").read_text(errors="replace")[-600:]
+
+
+def child_of(controller: subprocess.Popen[bytes], name: str) -> psutil.Process | None:
+    """The controller's child that runs the module or file of this name."""
+    try:
+        children = psutil.Process(controller.pid).children()
+        return next((child for child in children if name in map(os.path.basename, child.cmdline())), None)
+    except psutil.Error:
+        return None
 
 
 def is_trial(pid: int) -> bool:
@@ -228,17 +247,19 @@ def main() -> None:
     parser.add_argument("--parallel", type=int, default=4)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--service-kills", type=int, default=5)
+    parser.add_argument("--server-kills", type=int, default=3, help="of the fork server, the parent of the runs")
     parser.add_argument("--seconds", type=float, nargs=2, default=(2.0, 10.0), help="how long trials run")
     parser.add_argument("--pause", type=float, default=1.5, help="longest wait between running trials and a kill")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--folder", type=Path, help="where the campaigns' folders are made; default: TMPDIR")
     options = parser.parse_args()
-    print("collector        seconds  kills (start, among trials, service)  trials  values  outlived  violations")
+    print("collector        seconds  kills (start, trials, service, server)  trials  values  outlived  violations")
     wrong = False
     for campaign in campaigns(options):
         found, facts = campaign.run(), campaign.facts
-        kills = f"{facts.kills} ({facts.kills_at_start}, {facts.kills_among_trials}, {facts.kills_of_service})"
-        row = f"{campaign.kind:<16} {facts.seconds:>7.0f}  {kills:<35} {facts.trials:>7} {facts.values:>7}"
+        parts = (facts.kills_at_start, facts.kills_among_trials, facts.kills_of_service, facts.kills_of_server)
+        kills = f"{facts.kills} ({', '.join(map(str, parts))})"
+        row = f"{campaign.kind:<16} {facts.seconds:>7.0f}  {kills:<37} {facts.trials:>7} {facts.values:>7}"
         print(f"{row} {facts.adopted:>9} {len(found):>11}", flush=True)
         for violation in found:
             print(f"  {violation}")

@@ -36,6 +36,7 @@ class Facts:
     kills_at_start: int = 0
     kills_among_trials: int = 0
     kills_of_service: int = 0
+    kills_of_server: int = 0
     trials: int = 0
     values: int = 0
     adopted: int = 0
