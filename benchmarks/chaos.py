@@ -119,10 +119,10 @@ class Campaign:
         early = self.options.kills // 4
         among = self.options.kills - early
         doubled = self.options.service_kills
-        lives: list[list[Strike]] = [[self.kill_at_start]] * early
-        lives += [[self.kill_service, self.kill_among_trials]] * doubled + [[self.kill_among_trials]] * (
-            among - doubled
-        )
+        lives: list[list[Strike]] = [[self.kill_at_start] for _ in range(early)]
+        lives += [[self.kill_among_trials] for _ in range(among)]
+        for life in lives[early : early + doubled]:
+            life.insert(0, self.kill_service)
         for life in lives[early : early + self.options.server_kills]:
             life.insert(0, self.kill_fork_server)
         self.dice.shuffle(lives)
