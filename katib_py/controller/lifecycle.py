@@ -63,6 +63,7 @@ class Lifecycle:
         self._absent: set[str] = set()
         self._over: list[str] = []
         self._cursor = 0
+        self._loaded = frozenset(board.live)
         self._before: dict[str, tuple[int, Sequence[Measurement]]] = {}
 
     async def recall(self) -> None:
@@ -121,7 +122,8 @@ class Lifecycle:
             end = RunEnd(False, "TemplateError", str(error))
             self._put(conclude(trial, end, (), self._board.objective, now), change, now)
             return
-        order = RunOrder(trial, self._board.trial_uid(trial.name), document, adopt_only)
+        fresh = trial.name not in self._loaded
+        order = RunOrder(trial, self._board.trial_uid(trial.name), document, adopt_only, fresh)
         objective, rules = self._board.objective, trial.assignment.rules
         watch = RuleWatch(rules, objective) if rules else None
         self._runs[trial.name] = run = LiveRun(order, ObservationFold(objective.metric_names), watch)

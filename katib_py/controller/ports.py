@@ -105,13 +105,15 @@ class Store(Protocol):
 class RunOrder:
     """A trial's run: the rendered and marked object, and which attempt it is.
 
-    `adopt_only`: take over what is there, but start nothing; ABSENT is reported where nothing is.
+    `adopt_only`: take over what is there, but start nothing; ABSENT is reported where nothing is. `fresh`: the trial
+    was created by this engine, so what is there is of one that the store has forgotten, and LOST is reported.
     """
 
     trial: TrialRecord
     trial_uid: str
     document: Mapping[str, Any]
     adopt_only: bool = False
+    fresh: bool = False
 
     @property
     def name(self) -> str:

@@ -62,6 +62,10 @@ class LocalRunner:
         folder = RunFolder(f"{self._mark.folder}/{order.name}/{order.trial.attempt}")
         if not order.adopt_only and folder.create():
             self._begin(order, folder, 1)
+        elif order.fresh and not order.adopt_only:
+            # A power cut may take the newest commits and leave the folder of a trial that had other parameters.
+            detail = f"{folder.path} belongs to a run that the database has forgotten"
+            self._report(RunReport(order.name, order.trial.attempt, RunPhase.LOST, disrupted=True, detail=detail))
         else:
             self._take_over(order, folder)
 

@@ -62,9 +62,9 @@ def python(script: str, **more: Any) -> dict[str, Any]:
 
 
 def order(document: dict[str, Any], name: str = "demo-x", **record: Any) -> RunOrder:
-    adopt_only = record.pop("adopt_only", False)
+    adopt_only, fresh = record.pop("adopt_only", False), record.pop("fresh", False)
     trial = TrialRecord(Assignment(name, 0, ()), 0.0, **record)
-    return RunOrder(trial, trial_uid("0b8f6f3e", name), document, adopt_only)
+    return RunOrder(trial, trial_uid("0b8f6f3e", name), document, adopt_only, fresh)
 
 
 def status(report: RunReport) -> dict[str, Any]:

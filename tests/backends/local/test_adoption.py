@@ -84,6 +84,17 @@ async def test_an_adopted_run_keeps_its_deadline(house):
     assert house.text(report).startswith("DeadlineExceeded")
 
 
+async def test_a_new_trial_never_gets_what_a_forgotten_one_of_its_name_measured(house):
+    await started(house, house.shell("echo loss=1"))
+    await over(house)
+    engine = house.engine()
+    engine.runner.start(house.order(house.shell("echo loss=2"), fresh=True))
+    assert (await engine.phase(RunPhase.LOST)).disrupted
+    report = await engine.run(house.shell("echo loss=2"), fresh=True, attempt=2)
+    assert house.status(report)["phase"] == "Succeeded"
+    assert [item.value for item in engine.measurements] == ["2"]
+
+
 async def test_where_nothing_is_nothing_is_adopted(house, engine):
     engine.runner.start(house.order(house.shell("echo loss=1"), adopt_only=True))
     await engine.phase(RunPhase.ABSENT)
@@ -269,10 +280,15 @@ async def said(house):
 
 
 async def over(house):
-    """Wait until the run's process is gone; who started it here reaps it."""
+    """Wait until the run's process is gone; whoever started it reaps it."""
     claim = house.folder().newest_claim()
     async with asyncio.timeout(30):
-        while (
-            psutil.pid_exists(claim.program.pid) and psutil.Process(claim.program.pid).status() != psutil.STATUS_ZOMBIE
-        ):
+        while there(claim.program.pid):
             await asyncio.sleep(0.01)
+
+
+def there(pid):
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
