@@ -166,7 +166,8 @@ class Campaign:
 
     def kill_fork_server(self, controller: subprocess.Popen[bytes]) -> None:
         """SIGKILL for the parent of the runs, which the controller inherits; it lives on until they have ended."""
-        self.await_(controller, lambda: bool(self.running()))
+        # It comes with the first run that is started, not with those that are taken over.
+        self.await_(controller, lambda: bool(self.running()) and child_of(controller, "fork_server.py") is not None)
         self.sleep(controller, self.dice.uniform(0, self.options.pause))
         server = child_of(controller, "fork_server.py")
         if server is not None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 CHAOS = Path(__file__).parents[2] / "benchmarks" / "chaos.py"
-COUNTS = ["--trials", "20", "--parallel", "3", "--kills", "4", "--service-kills", "1", "--server-kills", "1"]
+COUNTS = ["--trials", "36", "--parallel", "3", "--kills", "4", "--service-kills", "1", "--server-kills", "1"]
 TIMES = ["--seconds", "1.5", "3.0", "--pause", "0.8"]
 
 
