@@ -33,10 +33,9 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What was found. ALIVE: `pid`, by start number `start`. UNSTARTED: `start` is for the next. LOST: why,
-    by `rebooted`.
+    """What was found. ALIVE: `pid`, by start number `start`, and `age`, in seconds since its program began.
 
-    `age`: seconds since its program began.
+    UNSTARTED: `start` is the number for the next start. LOST: `rebooted` says why.
     """
 
     state: State
@@ -50,9 +49,9 @@ def find(folder: RunFolder) -> Found:
     """How the attempt is; where no process has claimed the folder yet, none will any more."""
     if not folder.exists():
         return Found(State.ABSENT)
-    if folder.exit_status() is not None:
-        return Found(State.ENDED)
     claim = folder.newest_claim()
+    if claim is not None and claim.status is not None:
+        return Found(State.ENDED)
     if claim is None or claim.void:
         number = claim.number if claim is not None else 0
         # A start may be on its way. Whoever creates the claim wins; if that is us, the start runs nothing.
