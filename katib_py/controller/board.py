@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from katib_py.controller.ports import Key, Stored, SuggestionRecord
 from katib_py.core.experiment import Experiment
@@ -58,9 +58,15 @@ class Board:
         """The experiment's uid."""
         return self.experiment.metadata.uid
 
-    def trial_uid(self, name: str) -> str:
+    def trial_uid(self, trial: TrialRecord) -> str:
         """The uid of one of its trials."""
-        return trial_uid(self.uid, name)
+        return trial.uid or trial_uid(self.uid, trial.name)
+
+    def stored(self, uids: Mapping[str, str]) -> None:
+        """Trials by name that the store has just made and given uids of its own."""
+        for name, uid in uids.items():
+            if name in self.live:
+                self.live[name] = replace(self.live[name], uid=uid)
 
     def put(self, trial: TrialRecord) -> None:
         """Take a trial's new state in; a finished one leaves the live trials and joins the tally."""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from enum import StrEnum
 from typing import Final
 
 from katib_py.controller.board import Board
 from katib_py.controller.journal import Journal
-from katib_py.controller.lifecycle import Lifecycle, Render
-from katib_py.controller.ports import Clock, EventType, Key, Observations, Runner, Store, Suggesters
+from katib_py.controller.lifecycle import Lifecycle
+from katib_py.controller.platform import Platform
+from katib_py.controller.ports import EventType, Key
 from katib_py.controller.search import Reply, Search, Wanted, active_trials
 from katib_py.core.actions import Action, Ask, CreateTrial, Finish, Restart, SetCondition, StopTrial
 from katib_py.core.early_stopping import Standing, parse_stopper
@@ -31,18 +32,6 @@ class Outcome(StrEnum):
     INTERRUPTED = "interrupted"
     SUSPENDED = "suspended"
     DELETED = "deleted"
-
-
-@dataclass(frozen=True, slots=True)
-class Platform:
-    """The ports of one platform, and how it renders a trial's run."""
-
-    store: Store
-    runner: Runner
-    suggesters: Suggesters
-    observations: Observations
-    clock: Clock
-    render: Callable[[Board], Render]
 
 
 class Drive:
@@ -71,9 +60,7 @@ class Drive:
             board.tally.add(trial)
         search = Search(platform.suggesters, board.experiment, past.all_finished, wake.set, board.tally.finished)
         search.describe(board.experiment, board.suggestion.settings)
-        lifecycle = Lifecycle(
-            board, platform.runner, platform.observations, platform.render(board), await past.early_stopping()
-        )
+        lifecycle = Lifecycle(board, platform, await past.early_stopping())
         await lifecycle.recall()
         now = platform.clock.now()
         board.status.begin(now)
@@ -293,7 +280,7 @@ class Past:
         name = self._board.objective.objective_metric_name
         async for trial in self.finished():
             stopper.begin(trial.name)
-            uid = self._board.trial_uid(trial.name)
+            uid = self._board.trial_uid(trial)
             for item in await self._platform.observations.read(uid, trial.attempt):
                 if item.metric == name:
                     stopper.measured(trial.name, item.value)

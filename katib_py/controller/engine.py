@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Callable
 
 from katib_py.controller.board import Board
-from katib_py.controller.drive import REFRESH_SECONDS, Drive, Outcome, Platform
+from katib_py.controller.drive import REFRESH_SECONDS, Drive, Outcome
 from katib_py.controller.journal import FLUSH_SECONDS
+from katib_py.controller.platform import Platform
 from katib_py.controller.ports import Key
 from katib_py.core.errors import NotFound
 

@@ -52,7 +52,7 @@ class Journal:
             change.status = dump_status(board.status, board.tally, board.live, board.waiting)
             self._status_written = now
         self.change, self._urgent, self._status_urgent, self._flushed = Change(), False, False, now
-        await self._store.commit(board.key, change)
+        board.stored(await self._store.commit(board.key, change))
         return change
 
     def _status_due(self, now: float) -> bool:

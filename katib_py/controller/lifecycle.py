@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from katib_py.controller.board import Board
-from katib_py.controller.ports import Change, Event, EventType, Observations, Runner, RunOrder, RunPhase, RunReport
+from katib_py.controller.platform import Platform
+from katib_py.controller.ports import Change, Event, EventType, RunOrder, RunPhase, RunReport
 from katib_py.core.conditions import Condition
 from katib_py.core.early_stopping import Standing
 from katib_py.core.errors import RenderError
-from katib_py.core.experiment import CollectorKind
 from katib_py.core.objective import Measurement, Metric, ObservationFold, observe
 from katib_py.core.stop_rules import RuleWatch
 from katib_py.core.trial import StopIntent, StopKind, TrialRecord, TrialState, Waiting
 from katib_py.core.verdict import RunEnd, conclude, vanished
-
-Render = Callable[[TrialRecord], Mapping[str, Any]]
-
-# What these measure arrives in the observation log by itself; the others' output is read by the runner.
-REPORTED: frozenset[CollectorKind] = frozenset({CollectorKind.PUSH, CollectorKind.CUSTOM})
 
 
 @dataclass(slots=True)
@@ -44,21 +38,19 @@ class LiveRun:
 class Lifecycle:
     """Brings runs to what the trials' records say, and the records to what the runs are."""
 
-    def __init__(
-        self, board: Board, runner: Runner, observations: Observations, render: Render, stopper: Standing | None
-    ) -> None:
+    def __init__(self, board: Board, platform: Platform, stopper: Standing | None) -> None:
         template = board.experiment.spec.trial_template
         assert template is not None
         self._board = board
-        self._runner = runner
-        self._observations = observations
-        self._render = render
+        self._runner = platform.runner
+        self._observations = platform.observations
+        self._render = platform.render(board)
         self._stopper = stopper
         self._success = Condition.parse(template.success_condition)
         self._failure = Condition.parse(template.failure_condition)
         self._retain = template.retain
         collector = board.experiment.spec.metrics_collector_spec
-        self._reported = collector is not None and collector.kind in REPORTED
+        self._reported = collector is not None and collector.kind in platform.reported
         self._runs: dict[str, LiveRun] = {}
         self._absent: set[str] = set()
         self._over: list[str] = []
@@ -71,7 +63,7 @@ class Lifecycle:
         if self._reported:
             return  # it is followed from its beginning
         for trial in self._board.live.values():
-            items = await self._observations.read(self._board.trial_uid(trial.name), trial.attempt)
+            items = await self._observations.read(self._board.trial_uid(trial), trial.attempt)
             self._before[trial.name] = trial.attempt, items
 
     @property
@@ -123,7 +115,7 @@ class Lifecycle:
             self._put(conclude(trial, end, (), self._board.objective, now), change, now)
             return
         fresh = trial.name not in self._loaded
-        order = RunOrder(trial, self._board.trial_uid(trial.name), document, adopt_only, fresh)
+        order = RunOrder(trial, self._board.trial_uid(trial), document, adopt_only, fresh)
         objective, rules = self._board.objective, trial.assignment.rules
         watch = RuleWatch(rules, objective) if rules else None
         self._runs[trial.name] = run = LiveRun(order, ObservationFold(objective.metric_names), watch)
@@ -183,7 +175,7 @@ class Lifecycle:
         """Let the next report of every trial that was told to stop be answered with stop."""
         for trial in trials:
             if self._reported and trial.stop is not None and not trial.state.finished:
-                uid = self._board.trial_uid(trial.name)
+                uid = self._board.trial_uid(trial)
                 await self._observations.record_stop(uid, trial.attempt, trial.stop.message)
 
     async def _phase(self, report: RunReport, change: Change, now: float) -> None:

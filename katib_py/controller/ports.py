@@ -94,8 +94,11 @@ class Store(Protocol):
     async def finished(self, key: Key, after: int, limit: int) -> Sequence[TrialRecord]:
         """Up to `limit` finished trials in order of finishing, from number `after` (from 0) on."""
 
-    async def commit(self, key: Key, change: Change) -> None:
-        """Write the change whole; raises Conflict where the store has moved on, Held, and NotFound."""
+    async def commit(self, key: Key, change: Change) -> Mapping[str, str]:
+        """Write the change whole; raises Conflict where the store has moved on, Held, and NotFound.
+
+        Returns the uids that the store gave to new trials by name, where it gives such.
+        """
 
     async def refresh(self, key: Key, generation: int) -> Stored | None:
         """The experiment if its spec was changed by somebody else since `generation`; raises NotFound once deleted."""

@@ -39,7 +39,7 @@ class KatibError(Exception):
     """Whatever katib-py raises on purpose."""
 
 
-class InvalidInput(KatibError):  # noqa: N818 - reads as what it says
+class InvalidInput(KatibError):
     """The input cannot be used; `problems` names every reason."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
@@ -47,23 +47,23 @@ class InvalidInput(KatibError):  # noqa: N818 - reads as what it says
         super().__init__("; ".join(str(problem) for problem in self.problems))
 
 
-class NotFound(KatibError):  # noqa: N818
+class NotFound(KatibError):
     """No such object."""
 
 
-class Conflict(KatibError):  # noqa: N818
+class Conflict(KatibError):
     """Somebody else changed the object first; look again."""
 
 
-class Held(KatibError):  # noqa: N818
+class Held(KatibError):
     """Another engine drives this experiment."""
 
 
-class StoreUnavailable(KatibError):  # noqa: N818
+class StoreUnavailable(KatibError):
     """The store cannot be reached."""
 
 
-class ServiceUnavailable(KatibError):  # noqa: N818
+class ServiceUnavailable(KatibError):
     """A suggestion or early stopping service does not answer."""
 
 

@@ -87,7 +87,10 @@ class Waiting(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TrialRecord:
-    """What the controller keeps of a trial. Times are seconds since the epoch, UTC; `attempt` counts runs from 1."""
+    """What the controller keeps of a trial. Times are seconds since the epoch, UTC; `attempt` counts runs from 1.
+
+    `uid` is the one that a store gave; empty where it is made of the name (`trial_uid`).
+    """
 
     assignment: Assignment
     created: float
@@ -102,6 +105,7 @@ class TrialRecord:
     observation: tuple[Metric, ...] = ()
     stop: StopIntent | None = None
     waiting: Waiting | None = None
+    uid: str = ""
 
     @property
     def name(self) -> str:

@@ -57,9 +57,7 @@ class Selection:
 
     def query(self) -> dict[str, str]:
         """The part of a URL's query that says so."""
-        return {
-            key: value for key, value in (("labelSelector", self.labels), ("fieldSelector", self.fields)) if value
-        }
+        return {key: value for key, value in (("labelSelector", self.labels), ("fieldSelector", self.fields)) if value}
 
 
 EVERYTHING: Final = Selection()
@@ -127,7 +125,9 @@ class Api:
         kind = MERGE if isinstance(body, Mapping) else JSON_PATCH
         return await self.request("PATCH", resource.path(*where, subresource), body, kind)
 
-    async def delete(self, resource: Resource, where: tuple[str, str], uid: str = "", policy: str = "Background") -> None:
+    async def delete(
+        self, resource: Resource, where: tuple[str, str], uid: str = "", policy: str = "Background"
+    ) -> None:
         """Delete the object `where` (namespace, name); with `uid` only that very one, else raises Changed."""
         body: Json = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": policy}
         if uid:
@@ -200,7 +200,7 @@ class Api:
 
     async def _authorization(self) -> dict[str, str]:
         settings = (await self._configuration.auth_settings()).get("BearerToken")
-        return {settings["key"]: settings["value"]} if settings else {}
+        return {str(settings["key"]): str(settings["value"])} if settings else {}
 
 
 async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
@@ -226,4 +226,3 @@ async def _load_default(configuration: client.Configuration) -> None:
 def _unreachable(error: BaseException) -> ApiError:
     words = str(error) or type(error).__name__
     return Unreachable(0, "Unreachable", f"the API server does not answer: {words}")
-

@@ -7,12 +7,11 @@ import json
 import os
 import signal
 import tempfile
-import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from katib_py.backends.local.configs import Configs
 from katib_py.backends.local.database import Database
@@ -26,8 +25,8 @@ from katib_py.backends.local.runner import LocalRunner
 from katib_py.backends.local.store import SqlStore
 from katib_py.backends.local.suggesters import LocalSuggesters
 from katib_py.controller.board import Board
-from katib_py.controller.engine import Engine, Outcome, Platform
-from katib_py.controller.lifecycle import REPORTED, Render
+from katib_py.controller.engine import Engine, Outcome
+from katib_py.controller.platform import PUSHED, Platform, Render, WallClock
 from katib_py.controller.ports import Key
 from katib_py.controller.search import Search
 from katib_py.core.errors import StoreUnavailable
@@ -36,24 +35,6 @@ from katib_py.core.names import LABEL_EXPERIMENT, LABEL_TRIAL
 from katib_py.core.pods import mark
 from katib_py.core.template import ConfigMaps, compile_template
 from katib_py.core.trial import TrialRecord
-
-COMPANY_SECONDS: Final = 0.001
-
-
-class WallClock:
-    """Real time."""
-
-    def now(self) -> float:
-        """Seconds since the epoch, UTC."""
-        return time.time()
-
-    async def wait(self, wake: asyncio.Event, seconds: float, busy: bool) -> None:
-        """Return when `wake` is set or after `seconds`."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await wake.wait()
-            # What ends within a moment of each other shares a turn, and with it a transaction and a call.
-            await asyncio.sleep(COMPANY_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +96,7 @@ class Session:
     async def _db_manager(self, experiment: Experiment) -> AsyncIterator[Address | None]:
         """Where pushing trials report; nothing is started for those that do not."""
         collector = experiment.spec.metrics_collector_spec
-        if collector is None or collector.kind not in REPORTED:
+        if collector is None or collector.kind not in PUSHED:
             yield None
             return
         manager = DbManager(self.home)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -37,10 +37,11 @@ class SqlStore:
         values = {"experiment": await self._id(key), "after": after, "limit": limit}
         return await self._database.look(partial(_finished, values))
 
-    async def commit(self, key: Key, change: Change) -> None:
+    async def commit(self, key: Key, change: Change) -> Mapping[str, str]:
         """Write the change whole; raises Conflict where the store has moved on, Held, NotFound, StoreUnavailable."""
         work = partial(_commit, await self._id(key), key, change, self._database.fence)
         await self._database.run(work, asks=True)
+        return {}
 
     async def refresh(self, key: Key, generation: int) -> Stored | None:
         """The experiment if its spec was changed since `generation`; raises Held, and NotFound once it was deleted."""

@@ -11,8 +11,8 @@ from katib_py.backends.simulated.clock import VirtualClock
 from katib_py.backends.simulated.runner import SimulatedRunner, Simulation
 from katib_py.backends.simulated.store import MemoryStore
 from katib_py.controller.board import Board
-from katib_py.controller.engine import Engine, Outcome, Platform
-from katib_py.controller.lifecycle import Render
+from katib_py.controller.engine import Engine, Outcome
+from katib_py.controller.platform import Platform, Render
 from katib_py.controller.ports import RunOrder, Suggesters
 from katib_py.core.experiment import Experiment
 from katib_py.core.objective import Measurement

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,7 +57,7 @@ class MemoryStore:
         """Finished trials in order of finishing."""
         return [unpack(text) for text in self._of(key).finished[after : after + limit]]
 
-    async def commit(self, key: Key, change: Change) -> None:
+    async def commit(self, key: Key, change: Change) -> Mapping[str, str]:
         """Write the change; raises Conflict where more assignments are recorded than the change knows of."""
         kept = self._of(key)
         if change.assignments and change.assigned_before != kept.suggestion.assigned:
@@ -73,6 +73,7 @@ class MemoryStore:
                 kept.live[name] = trial
         kept.events.extend(change.events)
         kept.status = change.status if change.status is not None else kept.status
+        return {}
 
     async def refresh(self, key: Key, generation: int) -> Stored | None:
         """The experiment if its spec was replaced since `generation`."""

@@ -1,0 +1,57 @@
+"""A platform: its ports, its time, and how it renders a trial's run."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+from katib_py.controller.board import Board
+from katib_py.controller.ports import Clock, Observations, Runner, Store, Suggesters
+from katib_py.core.experiment import CollectorKind
+from katib_py.core.trial import TrialRecord
+
+Render = Callable[[TrialRecord], Mapping[str, Any]]
+
+COMPANY_SECONDS: Final = 0.001
+# What these measure arrives in the observation log by itself, whatever the platform.
+PUSHED: Final = frozenset({CollectorKind.PUSH, CollectorKind.CUSTOM})
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """The ports of one platform, and how it renders a trial's run.
+
+    `reported` are the collectors whose measurements arrive in the observation log by themselves; those of the others
+    come from the runner.
+    """
+
+    store: Store
+    runner: Runner
+    suggesters: Suggesters
+    observations: Observations
+    clock: Clock
+    render: Callable[[Board], Render]
+    reported: frozenset[CollectorKind] = PUSHED
+
+
+class WallClock:
+    """Real time. What happens within `company` seconds of each other shares a turn of the loop."""
+
+    def __init__(self, company: float = COMPANY_SECONDS) -> None:
+        self._company = company
+
+    def now(self) -> float:
+        """Seconds since the epoch, UTC."""
+        return time.time()
+
+    async def wait(self, wake: asyncio.Event, seconds: float, busy: bool) -> None:
+        """Return when `wake` is set or after `seconds`."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await wake.wait()
+            # What ends within a moment of each other shares a turn, and with it a transaction and a call.
+            await asyncio.sleep(self._company)
