@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from katib_py.core.experiment import Experiment
-from katib_py.core.names import API_VERSION, LABEL_EXPERIMENT
+from katib_py.core.names import ANNOTATION_INDEX, API_VERSION, LABEL_EXPERIMENT
 from katib_py.core.objective import Metric
 from katib_py.core.status import time_text, trial_conditions
 from katib_py.core.trial import Assignment, Rule, TrialRecord, trial_uid
@@ -23,6 +23,8 @@ def trial_object(experiment: Experiment, trial: TrialRecord, run_spec: Mapping[s
         "parameterAssignments": _pairs(trial.assignment.parameters),
         "metricsCollector": dumped.get("metricsCollectorSpec", {}),
     }
+    if trial.assignment.labels:
+        spec["labels"] = dict(trial.assignment.labels)
     if trial.assignment.rules:
         spec["earlyStoppingRules"] = [_rule(rule) for rule in trial.assignment.rules]
     if run_spec is not None:
@@ -32,11 +34,12 @@ def trial_object(experiment: Experiment, trial: TrialRecord, run_spec: Mapping[s
     if template.get("retain"):
         spec["retainRun"] = True
     labels = {**experiment.metadata.labels, LABEL_EXPERIMENT: experiment.name, **dict(trial.assignment.labels)}
-    uid = trial_uid(experiment.metadata.uid, trial.name)
+    uid = trial.uid or trial_uid(experiment.metadata.uid, trial.name)
+    annotations = {ANNOTATION_INDEX: str(trial.assignment.index)}
     return {
         "apiVersion": API_VERSION,
         "kind": "Trial",
-        "metadata": {**_metadata(experiment, trial.name), "uid": uid, "labels": labels},
+        "metadata": {**_metadata(experiment, trial.name), "uid": uid, "labels": labels, "annotations": annotations},
         "spec": spec,
         "status": trial_status(trial),
     }
@@ -51,7 +54,18 @@ def trial_status(trial: TrialRecord) -> Json:
     }
     if trial.observation:
         status["observation"] = observation_object(trial.observation)
+    status.update((key, value) for key, value in attempts(trial).items() if value is not None)
     return status
+
+
+def attempts(trial: TrialRecord) -> Json:
+    """Our own keys of a Trial's status: None where there is nothing to tell."""
+    return {
+        "attempt": trial.attempt if trial.attempt > 1 else None,
+        "retries": trial.retries or None,
+        "disruptions": trial.disruptions or None,
+        "stop": {"kind": trial.stop.kind.value, "message": trial.stop.message} if trial.stop else None,
+    }
 
 
 def suggestion_object(experiment: Experiment, counts: Mapping[str, Any], assignments: Iterable[Assignment]) -> Json:
