@@ -1,0 +1,77 @@
+"""A Kubernetes API server for these tests: a real one of the session's own, or one that is named on purpose."""
+
+import os
+import shutil
+import uuid
+from pathlib import Path
+
+import pytest
+from support.cluster import binaries
+from support.cluster.access import Access
+from support.cluster.apiserver import CONTROLLERS, ApiServer
+
+# Never the default kubeconfig: whoever has one does not expect tests in that cluster.
+GIVEN = "KATIB_TEST_KUBECONFIG"
+PROGRAMS = {
+    "api_server": (*binaries.API_SERVER, "kube-controller-manager"),
+    "own_api_server": (*binaries.API_SERVER, "kube-controller-manager"),
+}
+
+
+def pytest_collection_finish(session):
+    """Build what the selected tests need here, since a build takes longer than any test may."""
+    fixtures = {name for item in session.items for name in item.fixturenames}
+    missing = binaries.absent(needed(fixtures)) if not session.config.option.collectonly else []
+    for name in missing if binaries.find_go() else []:
+        print(f"building {name}, once, some minutes …", flush=True)
+        try:
+            binaries.find(name)
+        except binaries.Missing as problem:  # said again by the fixture, which skips or fails
+            print(problem, flush=True)
+            break
+
+
+def needed(fixtures):
+    wanted = {program for fixture in fixtures for program in PROGRAMS.get(fixture, ())}
+    return [name for name in binaries.PROGRAMS if name in wanted]
+
+
+def found_or_skipped(fixture):
+    """Find a fixture's programs. In CI their absence is a failure."""
+    try:
+        for name in needed({fixture}):
+            binaries.find(name)
+    except binaries.Missing as problem:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(str(problem))
+
+
+@pytest.fixture(scope="session")
+def api_server(tmp_path_factory):
+    """An API server for all tests, with garbage collection; each test uses a `namespace` of its own."""
+    folder = tmp_path_factory.mktemp("cluster")
+    if given := os.environ.get(GIVEN):
+        yield Access(Path(given), folder)
+        return
+    found_or_skipped("api_server")
+    with ApiServer(folder) as server:
+        server.start_controllers(*CONTROLLERS)
+        yield server
+    shutil.rmtree(folder / "etcd")
+
+
+@pytest.fixture(scope="module")
+def own_api_server(tmp_path_factory):
+    """An API server of the module's own, to be killed and compacted; without any controller."""
+    found_or_skipped("own_api_server")
+    folder = tmp_path_factory.mktemp("own-cluster")
+    with ApiServer(folder) as server:
+        yield server
+    shutil.rmtree(folder / "etcd")
+
+
+@pytest.fixture
+def namespace(api_server):
+    """The name of a new namespace, deleted afterwards with all that is in it."""
+    name = api_server.namespace(f"test-{uuid.uuid4().hex[:8]}")
+    yield name
+    api_server.client.delete(f"/api/v1/namespaces/{name}")
