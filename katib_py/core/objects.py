@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from katib_py.core.experiment import Experiment
 from katib_py.core.names import ANNOTATION_INDEX, API_VERSION, LABEL_EXPERIMENT
@@ -16,33 +16,45 @@ Json = dict[str, Any]
 
 def trial_object(experiment: Experiment, trial: TrialRecord, run_spec: Mapping[str, Any] | None = None) -> Json:
     """The Trial with its status (api.md §4); `run_spec` is the rendered template, where the caller has it."""
-    dumped = experiment.spec.dump()
-    template = dumped.get("trialTemplate", {})
-    spec: Json = {
-        "objective": dumped.get("objective", {}),
-        "parameterAssignments": _pairs(trial.assignment.parameters),
-        "metricsCollector": dumped.get("metricsCollectorSpec", {}),
-    }
-    if trial.assignment.labels:
-        spec["labels"] = dict(trial.assignment.labels)
-    if trial.assignment.rules:
-        spec["earlyStoppingRules"] = [_rule(rule) for rule in trial.assignment.rules]
-    if run_spec is not None:
-        spec["runSpec"] = dict(run_spec)
-    copied = ("primaryPodLabels", "primaryContainerName", "successCondition", "failureCondition")
-    spec.update((key, template[key]) for key in copied if key in template)
-    if template.get("retain"):
-        spec["retainRun"] = True
-    labels = {**experiment.metadata.labels, LABEL_EXPERIMENT: experiment.name, **dict(trial.assignment.labels)}
-    uid = trial.uid or trial_uid(experiment.metadata.uid, trial.name)
-    annotations = {ANNOTATION_INDEX: str(trial.assignment.index)}
-    return {
-        "apiVersion": API_VERSION,
-        "kind": "Trial",
-        "metadata": {**_metadata(experiment, trial.name), "uid": uid, "labels": labels, "annotations": annotations},
-        "spec": spec,
-        "status": trial_status(trial),
-    }
+    return {**TrialObjects(experiment).of(trial, run_spec), "status": trial_status(trial)}
+
+
+class TrialObjects:
+    """The Trials of one experiment; what they share is put together once."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        self._experiment = experiment
+        self._labels = {**experiment.metadata.labels, LABEL_EXPERIMENT: experiment.name}
+        dumped = experiment.spec.dump()
+        template = dumped.get("trialTemplate", {})
+        self._spec: Json = {
+            "objective": dumped.get("objective", {}),
+            "metricsCollector": dumped.get("metricsCollectorSpec", {}),
+            **{key: template[key] for key in COPIED if key in template},
+        }
+        if template.get("retain"):
+            self._spec["retainRun"] = True
+
+    def of(self, trial: TrialRecord, run_spec: Mapping[str, Any] | None = None) -> Json:
+        """The Trial without its status."""
+        assignment = trial.assignment
+        spec = {**self._spec, "parameterAssignments": _pairs(assignment.parameters)}
+        if assignment.labels:
+            spec["labels"] = dict(assignment.labels)
+        if assignment.rules:
+            spec["earlyStoppingRules"] = [_rule(rule) for rule in assignment.rules]
+        if run_spec is not None:
+            spec["runSpec"] = dict(run_spec)
+        metadata = {
+            **owned(self._experiment, trial.name),
+            "uid": trial.uid or trial_uid(self._experiment.metadata.uid, trial.name),
+            "labels": {**self._labels, **dict(assignment.labels)},
+            "annotations": {ANNOTATION_INDEX: str(assignment.index)},
+        }
+        return {"apiVersion": API_VERSION, "kind": "Trial", "metadata": metadata, "spec": spec}
+
+
+COPIED: Final = ("primaryPodLabels", "primaryContainerName", "successCondition", "failureCondition")
 
 
 def trial_status(trial: TrialRecord) -> Json:
@@ -70,25 +82,37 @@ def attempts(trial: TrialRecord) -> Json:
 
 def suggestion_object(experiment: Experiment, counts: Mapping[str, Any], assignments: Iterable[Assignment]) -> Json:
     """The Suggestion; `counts` has requests, assigned and settings of the suggestion record."""
-    dumped = experiment.spec.dump()
-    spec: Json = {"algorithm": dumped.get("algorithm", {}), "requests": counts["requests"]}
-    spec.update((key, dumped[key]) for key in ("earlyStopping", "resumePolicy") if key in dumped)
     status: Json = {
         "suggestionCount": counts["assigned"],
-        "suggestions": [
-            {"name": item.name, "parameterAssignments": _pairs(item.parameters), **_labels(item)}
-            for item in assignments
-        ],
+        "suggestions": [suggestion_entry(item) for item in assignments],
     }
     if counts["settings"]:
         status["algorithmSettings"] = _pairs(counts["settings"])
     return {
         "apiVersion": API_VERSION,
         "kind": "Suggestion",
-        "metadata": _metadata(experiment, experiment.name),
-        "spec": spec,
+        "metadata": owned(experiment, experiment.name),
+        "spec": suggestion_spec(experiment, counts["requests"]),
         "status": {key: value for key, value in status.items() if value},
     }
+
+
+def suggestion_spec(experiment: Experiment, requests: int) -> Json:
+    """spec of the Suggestion (api.md §3.1)."""
+    dumped = experiment.spec.dump()
+    spec: Json = {"algorithm": dumped.get("algorithm", {}), "requests": requests}
+    spec.update((key, dumped[key]) for key in ("earlyStopping", "resumePolicy") if key in dumped)
+    return spec
+
+
+def suggestion_entry(item: Assignment) -> Json:
+    """An entry of the Suggestion's status.suggestions (api.md §3.2)."""
+    entry: Json = {"name": item.name, "parameterAssignments": _pairs(item.parameters)}
+    if item.rules:
+        entry["earlyStoppingRules"] = [_rule(rule) for rule in item.rules]
+    if item.labels:
+        entry["labels"] = dict(item.labels)
+    return entry
 
 
 def observation_object(observation: Iterable[Metric]) -> Json:
@@ -96,7 +120,8 @@ def observation_object(observation: Iterable[Metric]) -> Json:
     return {"metrics": [metric._asdict() for metric in observation]}
 
 
-def _metadata(experiment: Experiment, name: str) -> Json:
+def owned(experiment: Experiment, name: str) -> Json:
+    """metadata of an object of this name that the experiment owns."""
     owner = {
         "apiVersion": API_VERSION,
         "kind": "Experiment",
@@ -110,10 +135,6 @@ def _metadata(experiment: Experiment, name: str) -> Json:
 
 def _pairs(pairs: Iterable[tuple[str, str]]) -> list[Json]:
     return [{"name": name, "value": value} for name, value in pairs]
-
-
-def _labels(assignment: Assignment) -> Json:
-    return {"labels": dict(assignment.labels)} if assignment.labels else {}
 
 
 def _rule(rule: Rule) -> Json:

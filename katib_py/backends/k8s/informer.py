@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
-from typing import Final, Generic, NamedTuple, Protocol, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from katib_py.backends.k8s.api import EVERYTHING, Api, Json, Selection
 from katib_py.backends.k8s.errors import Absent, ApiError, Expired, Refused
@@ -26,11 +26,8 @@ class Name(NamedTuple):
     name: str
 
 
-class Changed(Protocol[T]):
-    """Told of every change: the old form is None for a new object, the new one for an object that is gone."""
-
-    def __call__(self, name: Name, old: T | None, new: T | None) -> None:
-        """Take the change in."""
+# Told of every change: the old form is None for a new object, the new one for an object that is gone.
+Changed = Callable[[Name, T | None, T | None], None]
 
 
 class Informer(Generic[T]):
