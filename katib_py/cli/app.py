@@ -116,3 +116,20 @@ def suggestion(
 def db_manager(listen: Listen = "127.0.0.1:6789", db: Db = None) -> None:
     """Serve the observation log over gRPC."""
     serve.db_manager(listen, db)
+
+
+@app.command()
+@guarded
+def controller(
+    kubeconfig: Annotated[
+        str | None, typer.Option(help="Default: the cluster that this runs in, else kubectl's own configuration.")
+    ] = None,
+    namespace: Annotated[str, typer.Option("-n", "--namespace", help="Only this namespace; default every one.")] = "",
+    suggestion: Annotated[str, typer.Option(help="HOST:PORT of the suggestion service; default one of its own.")] = "",
+    db_manager: Annotated[str, typer.Option(help="HOST:PORT of the db-manager; default one of its own.")] = "",
+    db: Db = None,
+) -> None:
+    """Drive the Experiments of a Kubernetes cluster."""
+    from katib_py.cli import cluster
+
+    cluster.control(kubeconfig, namespace, suggestion, db_manager, db)

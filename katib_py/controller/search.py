@@ -10,7 +10,7 @@ from typing import Any, Final
 import grpc
 
 from katib_py.controller.ports import Suggesters
-from katib_py.core.errors import InvalidInput, Problem, ServiceUnavailable
+from katib_py.core.errors import Problem, Rejected, ServiceUnavailable
 from katib_py.core.experiment import Experiment
 from katib_py.core.trial import Assignment, TrialRecord
 from katib_py.wire import api, history, rpc
@@ -124,14 +124,14 @@ class Search:
         self._message = experiment_message(experiment, dict(settings))
 
     async def validate(self) -> None:
-        """Have the service check the experiment; raises InvalidInput with its words, ServiceUnavailable."""
+        """Have the service check the experiment; raises Rejected with its words, ServiceUnavailable."""
         request = api.ValidateAlgorithmSettingsRequest(experiment=experiment_message(self._experiment))
         try:
             reply = await self._persistently(lambda: self._call("ValidateAlgorithmSettings", request))
         except grpc.aio.AioRpcError as error:
             if error.code() is grpc.StatusCode.UNIMPLEMENTED:
                 return
-            raise InvalidInput([Problem("spec.algorithm", str(error.details()))]) from error
+            raise Rejected([Problem("spec.algorithm", str(error.details()))]) from error
         self._features = frozenset(reply.features)
 
     def ask(self, wanted: Wanted) -> None:

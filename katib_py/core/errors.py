@@ -2,6 +2,7 @@
 
 KatibError
 ├── InvalidInput           what the user gave cannot be used: all problems at once
+│   └── Rejected           the algorithm's own service says so
 ├── NotFound               no such object
 ├── Conflict               somebody else changed it first: look again
 ├── Held                   another engine drives this experiment
@@ -45,6 +46,10 @@ class InvalidInput(KatibError):
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("; ".join(str(problem) for problem in self.problems))
+
+
+class Rejected(InvalidInput):
+    """The algorithm's service refuses the experiment."""
 
 
 class NotFound(KatibError):

@@ -28,12 +28,16 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind's pod templates, the primary replica's first, and what the defaults are for its runs."""
+    """A kind's pod templates, the primary replica's first, and what the defaults are for its runs.
+
+    `suspend` leads to the field that holds its pods back while it is true; () where the kind has none.
+    """
 
     places: tuple[Place, ...]
     success: str = ""
     failure: str = ""
     primary_labels: tuple[tuple[str, str], ...] = ()
+    suspend: Path = ()
 
 
 COMPLETE: Final = 'status.conditions.#(type=="Complete")#|#(status=="True")#'
@@ -48,6 +52,9 @@ TRAINJOB_NODE: Final = (
     ("batch.kubernetes.io/job-completion-index", "0"),
 )
 
+SUSPEND: Final = ("spec", "suspend")
+RUN_POLICY_SUSPEND: Final = ("spec", "runPolicy", "suspend")
+
 _TEMPLATE: Final = (Place("", ("spec", "template")),)
 
 
@@ -61,26 +68,36 @@ def _tekton(path: Path) -> tuple[Place, ...]:
 
 # kind → its pod templates. The rows down to TrainJob have Katib's defaults; those below it are katib-py's own.
 KINDS: Final[Mapping[str, Kind]] = {
-    "Job": Kind(_TEMPLATE, COMPLETE, FAILED),
-    "PyTorchJob": Kind(_replicas("pytorchReplicaSpecs", "Master", "Worker"), SUCCEEDED, FAILED, MASTER),
-    "TFJob": Kind(
-        _replicas("tfReplicaSpecs", "Chief", "Master", "Worker", "PS", "Evaluator"), SUCCEEDED, FAILED, MASTER
+    "Job": Kind(_TEMPLATE, COMPLETE, FAILED, suspend=SUSPEND),
+    "PyTorchJob": Kind(
+        _replicas("pytorchReplicaSpecs", "Master", "Worker"), SUCCEEDED, FAILED, MASTER, RUN_POLICY_SUSPEND
     ),
-    "XGBoostJob": Kind(_replicas("xgbReplicaSpecs", "Master", "Worker"), SUCCEEDED, FAILED, MASTER),
-    "MPIJob": Kind(_replicas("mpiReplicaSpecs", "Launcher", "Worker"), SUCCEEDED, FAILED, MASTER),
+    "TFJob": Kind(
+        _replicas("tfReplicaSpecs", "Chief", "Master", "Worker", "PS", "Evaluator"),
+        SUCCEEDED,
+        FAILED,
+        MASTER,
+        RUN_POLICY_SUSPEND,
+    ),
+    "XGBoostJob": Kind(_replicas("xgbReplicaSpecs", "Master", "Worker"), SUCCEEDED, FAILED, MASTER, RUN_POLICY_SUSPEND),
+    "MPIJob": Kind(_replicas("mpiReplicaSpecs", "Launcher", "Worker"), SUCCEEDED, FAILED, MASTER, RUN_POLICY_SUSPEND),
     "TrainJob": Kind(
         (Place("Trainer", ("spec",), labels=("labels",), containers=("trainer",), name="node"),),
         COMPLETE,
         FAILED,
         TRAINJOB_NODE,
+        SUSPEND,
     ),
-    "PaddleJob": Kind(_replicas("paddleReplicaSpecs", "Master", "Worker"), SUCCEEDED, FAILED),
-    "JAXJob": Kind(_replicas("jaxReplicaSpecs", "Worker"), SUCCEEDED, FAILED),
+    "PaddleJob": Kind(
+        _replicas("paddleReplicaSpecs", "Master", "Worker"), SUCCEEDED, FAILED, suspend=RUN_POLICY_SUSPEND
+    ),
+    "JAXJob": Kind(_replicas("jaxReplicaSpecs", "Worker"), SUCCEEDED, FAILED, suspend=RUN_POLICY_SUSPEND),
     "Pod": Kind((Place("", ()),), PHASE_SUCCEEDED, PHASE_FAILED),
     "JobSet": Kind(
         (Place("Job", ("spec", "replicatedJobs", EVERY, "template", "spec", "template")),),
         'status.conditions.#(type=="Completed")#|#(status=="True")#',
         FAILED,
+        suspend=SUSPEND,
     ),
     "RayJob": Kind(
         (
@@ -90,6 +107,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         ),
         'status.[@this].#(jobStatus=="SUCCEEDED")#',
         'status.[@this].#(jobDeploymentStatus=="Failed")#',
+        suspend=SUSPEND,
     ),
     "RayCluster": Kind(
         (
@@ -105,6 +123,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         ),
         PHASE_SUCCEEDED,
         PHASE_FAILED,
+        suspend=SUSPEND,
     ),
     "PipelineRun": Kind(_tekton(("spec", "pipelineSpec", "tasks", EVERY, "taskSpec"))),
     "TaskRun": Kind(_tekton(("spec", "taskSpec"))),

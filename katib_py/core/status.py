@@ -210,6 +210,11 @@ def _conditions(status: ExperimentStatus, waiting: Waiting | None) -> list[dict[
     return entries
 
 
+def dump_waiting(reason: str, message: str, since: float) -> dict[str, Any]:
+    """A Waiting condition."""
+    return _waiting(Waiting(reason, message, since))
+
+
 def _waiting(waiting: Waiting) -> dict[str, Any]:
     return ConditionEntry("Waiting", "True", waiting.reason, waiting.message, waiting.since, waiting.since).dump()
 

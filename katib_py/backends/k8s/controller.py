@@ -1,0 +1,128 @@
+"""The controller process: it watches the cluster and drives every Experiment."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from katib_py.backends.k8s import supervisor
+from katib_py.backends.k8s.api import Api
+from katib_py.backends.k8s.cluster import Cluster
+from katib_py.backends.k8s.event_writer import EventWriter
+from katib_py.backends.k8s.observations import DatabaseLog, DatabaseObservations
+from katib_py.backends.k8s.session import DbManagerAddress, Log, Plant
+from katib_py.backends.k8s.suggesters import RemoteSuggesters
+from katib_py.backends.local.db_manager import DbManager
+from katib_py.backends.local.home import Home
+from katib_py.backends.local.suggesters import LocalSuggesters
+from katib_py.controller.ports import Suggesters
+from katib_py.observations.database import connect, create_all
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says.
+
+    `namespace` "" is the whole cluster. Without `suggestion` and `db_manager` (addresses) the services are processes
+    of this machine, as for development outside the cluster; `db` is the database that is opened then.
+    """
+
+    kubeconfig: str | None = None
+    namespace: str = ""
+    suggestion: str = ""
+    db_manager: str = ""
+    db: str | None = None
+
+
+async def run(options: Options) -> None:
+    """Drive the cluster's experiments until SIGTERM or SIGINT; trials go on without us. Raises InvalidInput."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    async with AsyncExitStack() as stack:
+        api = await Api.connect(options.kubeconfig)
+        stack.push_async_callback(api.close)
+        drives = supervisor.Supervisor(api)
+        seen = supervisor.informer(api, options.namespace, drives)
+        plant = Plant(
+            api,
+            await stack.enter_async_context(_cluster(api, options.namespace)),
+            seen,
+            EventWriter(api),
+            await _suggesters(options, stack),
+            await _logs(options, stack),
+            await _db_manager(options, stack),
+        )
+        for work in (seen.run(), plant.events.run()):
+            task = asyncio.create_task(work)
+            stack.callback(task.cancel)
+        stack.push_async_callback(drives.close)
+        await seen.ready()
+        drives.begin(plant)
+        log.info("driving the experiments of %s", options.namespace or "every namespace")
+        await stopping.wait()
+
+
+@asynccontextmanager
+async def _cluster(api: Api, namespace: str) -> AsyncIterator[Cluster]:
+    cluster = Cluster(api, namespace)
+    try:
+        yield cluster
+    finally:
+        await cluster.close()
+
+
+async def _suggesters(options: Options, stack: AsyncExitStack) -> Suggesters:
+    suggesters: Suggesters
+    suggesters = RemoteSuggesters(options.suggestion) if options.suggestion else LocalSuggesters(Home.find(options.db))
+    stack.push_async_callback(suggesters.close)
+    return suggesters
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseLogs:
+    """Logs of a database that the controller opens itself."""
+
+    log: DatabaseLog
+
+    def of(self, namespace: str) -> Log:
+        """The log of one namespace's trials."""
+        return DatabaseObservations(self.log, namespace)
+
+
+async def _logs(options: Options, stack: AsyncExitStack) -> DatabaseLogs:
+    engine = connect(Home.find(options.db).db_url)
+    create_all(engine)
+    opened = DatabaseLog(engine)
+    stack.callback(opened.close)
+    return DatabaseLogs(opened)
+
+
+LOOPBACK: Final = "127.0.0.1"
+
+
+async def _db_manager(options: Options, stack: AsyncExitStack) -> DbManagerAddress:
+    if options.db_manager:
+        host, _, port = options.db_manager.rpartition(":")
+        name, _, namespace = host.partition(".")
+        return DbManagerAddress(name, namespace, port)
+    manager = DbManager(Home.find(options.db))
+    _, number = await manager.start()
+    stack.push_async_callback(manager.close)
+    return DbManagerAddress(LOOPBACK, "", str(number))
+
+
+def main(options: Options) -> None:
+    """Run the controller until it is told to stop."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(run(options))

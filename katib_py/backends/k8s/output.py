@@ -1,0 +1,84 @@
+"""The measurements in a run's output: followed while it runs where somebody decides on them, else read at its end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from katib_py.backends.k8s.api import Api
+from katib_py.backends.k8s.errors import ApiError, Refused
+from katib_py.backends.k8s.logs import LogReader, Output
+from katib_py.backends.k8s.pods import Pod
+from katib_py.backends.k8s.site import Site
+from katib_py.core.errors import NotFound
+from katib_py.core.objective import Measurement
+
+BACKOFF: Final = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+FOLLOW_PAUSE: Final = 1.0
+LAST_SECONDS: Final = 2.0  # how long a followed log may take to end after its container has
+
+
+class RunOutput:
+    """Reads the primary container of one attempt's pod; `tell` is given what a followed log brings."""
+
+    def __init__(self, api: Api, site: Site, pod: Pod, tell: Callable[[list[Measurement]], None]) -> None:
+        self.pod = pod
+        self._tell = tell
+        assert site.format is not None
+        self._reader = LogReader(api, Output(pod.namespace, pod.name, site.primary_container), site.format)
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def seen(self) -> tuple[str, ...]:
+        """Names in the output that look like metrics."""
+        return self._reader.seen
+
+    def notes(self) -> list[str]:
+        """What was odd since the last call."""
+        return self._reader.notes()
+
+    def follow(self) -> None:
+        """Follow the log from now on."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._follow())
+
+    async def rest(self) -> list[Measurement]:
+        """What has not been told yet; raises ApiError where the log cannot be read."""
+        if self._task is not None:
+            await asyncio.wait({self._task}, timeout=LAST_SECONDS)
+            await self.close()
+        found: list[Measurement] = []
+        for pause in (*BACKOFF, None):
+            try:
+                async for items in self._reader.read(follow=False):
+                    found += items
+            except (NotFound, Refused):
+                raise
+            except ApiError:
+                if pause is None:
+                    raise
+                await asyncio.sleep(pause)
+            else:
+                break
+        return found
+
+    async def close(self) -> None:
+        """Stop following."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    async def _follow(self) -> None:
+        """An ended log is read again only by `rest`; a lost connection is taken up where it was."""
+        while True:
+            try:
+                async for items in self._reader.read(follow=True):
+                    self._tell(items)
+            except NotFound:
+                return
+            except ApiError:
+                await asyncio.sleep(FOLLOW_PAUSE)
+            else:
+                return

@@ -1,0 +1,83 @@
+"""The Runner port on Kubernetes: a trial's run is an object of the template's kind, with the trial's name."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from katib_py.backends.k8s.cluster import Cluster
+from katib_py.backends.k8s.course import Announce, Course
+from katib_py.backends.k8s.errors import Absent, ApiError, Refused
+from katib_py.backends.k8s.informer import Name
+from katib_py.backends.k8s.resources import Resource
+from katib_py.backends.k8s.site import Site
+from katib_py.controller.ports import RunOrder, RunReport
+from katib_py.core.errors import Conflict
+
+RETRY: Final = (0.2, 1.0, 5.0, 10.0)
+
+
+class KubeRunner:
+    """The runs of one experiment; `wake` is called when there is something to report."""
+
+    def __init__(self, cluster: Cluster, site: Site, announce: Announce, wake: Callable[[], None]) -> None:
+        self._cluster = cluster
+        self._site = site
+        self._announce = announce
+        self._wake = wake
+        self._courses: dict[str, Course] = {}
+        self._reports: list[RunReport] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self, order: RunOrder) -> None:
+        """Have this attempt running: creates its object, or takes over what is there already."""
+        course = Course(self._cluster, self._site, order, self._tell, self._announce)
+        self._courses[order.name] = course
+        course.begin()
+
+    def stop(self, name: str) -> None:
+        """End the trial's run and everything that it started; an ENDED report follows."""
+        if (course := self._courses.get(name)) is not None:
+            course.stop()
+
+    def reports(self) -> Iterable[RunReport]:
+        """What is new since the last call, in order."""
+        reports, self._reports = self._reports, []
+        return reports
+
+    def forget(self, name: str, retain: bool) -> None:
+        """The attempt is over and recorded; the object of a finished trial is deleted unless it is to be kept."""
+        course = self._courses.pop(name, None)
+        if course is None:
+            return
+        self._task(course.close())
+        if not retain and course.over and course.made is not None:
+            self._task(self._delete(course.trial, *course.made))
+
+    async def close(self) -> None:
+        """Let go of every run without ending it."""
+        await asyncio.gather(*(course.close() for course in self._courses.values()))
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _tell(self, report: RunReport) -> None:
+        self._reports.append(report)
+        self._wake()
+
+    def _task(self, work: object) -> None:
+        task: asyncio.Task[None] = asyncio.ensure_future(work)  # type: ignore[call-overload]
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _delete(self, trial: Name, resource: Resource, uid: str) -> None:
+        for pause in RETRY:
+            try:
+                await self._cluster.api.delete(resource, trial, uid)
+            except (Absent, Conflict, Refused):
+                return
+            except ApiError:
+                await asyncio.sleep(pause)
+            else:
+                return

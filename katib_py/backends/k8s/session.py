@@ -1,0 +1,136 @@
+"""One experiment on Kubernetes: what its engine is given."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+from katib_py.backends.k8s.api import Api, Json
+from katib_py.backends.k8s.cluster import Cluster
+from katib_py.backends.k8s.errors import Absent
+from katib_py.backends.k8s.event_writer import EventWriter
+from katib_py.backends.k8s.informer import Informer
+from katib_py.backends.k8s.resources import CONFIG_MAPS
+from katib_py.backends.k8s.runner import KubeRunner
+from katib_py.backends.k8s.site import REPORTED, Site
+from katib_py.backends.k8s.store import KubeStore, Manual
+from katib_py.backends.k8s.suggesters import SharedSuggesters
+from katib_py.collectors.filters import filter_problem
+from katib_py.controller.board import Board
+from katib_py.controller.engine import Engine
+from katib_py.controller.platform import Platform, Render, WallClock
+from katib_py.controller.ports import Key, Observations, RunOrder, Suggesters
+from katib_py.core import names
+from katib_py.core.early_stopping import STOPPERS
+from katib_py.core.experiment import CollectorKind, Experiment
+from katib_py.core.load import load_experiment
+from katib_py.core.pods import mark
+from katib_py.core.template import ConfigMaps, Template, compile_template
+from katib_py.core.trial import TrialRecord
+from katib_py.core.validate import Checks
+
+COMPANY_SECONDS: Final = 0.005
+
+
+class Log(Observations, Protocol):
+    """The observation log as a cluster needs it."""
+
+    async def begin(self, order: RunOrder) -> None:
+        """Note that an attempt begins: reports that name only the trial are placed into it."""
+
+
+class Logs(Protocol):
+    """Where the observation logs come from."""
+
+    def of(self, namespace: str) -> Log:
+        """The log of one namespace's trials."""
+
+
+@dataclass(frozen=True, slots=True)
+class DbManagerAddress:
+    """Where trials reach the db-manager."""
+
+    host: str
+    namespace: str
+    port: str
+
+    def env(self) -> dict[str, str]:
+        """The variables that tell a trial so."""
+        return {
+            names.ENV_DB_MANAGER_IP: self.host,
+            names.ENV_DB_MANAGER_NAMESPACE: self.namespace,
+            names.ENV_DB_MANAGER_PORT: self.port,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Plant:
+    """What all experiments of a controller share."""
+
+    api: Api
+    cluster: Cluster
+    seen: Informer[Json]
+    events: EventWriter
+    suggesters: Suggesters
+    logs: Logs
+    db_manager: DbManagerAddress
+    clock: WallClock = field(default_factory=lambda: WallClock(COMPANY_SECONDS))
+
+    async def engine(self, document: Json, wake: asyncio.Event) -> Engine:
+        """The engine of the experiment in this object; raises InvalidInput where it cannot be driven."""
+        key = Key(document["metadata"]["namespace"], document["metadata"]["name"])
+        config_maps = await self._config_maps(document)
+        checks = Checks(filter_problem, early_stopping=STOPPERS, config_maps=config_maps)
+        experiment = load_experiment(document, checks).experiment
+        template = compile_template(experiment, config_maps)
+        log = self.logs.of(key.namespace)
+        platform = Platform(
+            KubeStore(self.api, self.seen, key, Manual(checks, template), self.events),
+            KubeRunner(self.cluster, Site.of(experiment), _announcer(experiment, log), wake.set),
+            SharedSuggesters(self.suggesters),
+            log,
+            self.clock,
+            lambda board: self._render(board, template),
+            REPORTED,
+        )
+        return Engine(platform, key, wake)
+
+    async def _config_maps(self, document: Json) -> ConfigMaps:
+        """The ConfigMap that the template comes from; without it validation says what is missing."""
+        spec = document.get("spec") or {}
+        source = (spec.get("trialTemplate") or {}).get("configMap") if isinstance(spec, Mapping) else None
+        if not isinstance(source, Mapping):
+            return {}
+        where = str(source.get("configMapNamespace", "")), str(source.get("configMapName", ""))
+        try:
+            found = await self.api.get(CONFIG_MAPS, *where)
+        except Absent:
+            return {}
+        return {where: found.get("data") or {}}
+
+    def _render(self, board: Board, template: Template) -> Render:
+        namespace = board.key.namespace
+        labels = {**board.experiment.metadata.labels, names.LABEL_EXPERIMENT: board.key.name}
+        env = {**self.db_manager.env(), names.ENV_TRIAL_NAMESPACE: namespace}
+
+        def render(trial: TrialRecord) -> Mapping[str, Any]:
+            run = template.render(trial.name, namespace, trial.assignment.parameters)
+            own = {**labels, **dict(trial.assignment.labels), names.LABEL_TRIAL: trial.name}
+            told = {names.ENV_TRIAL_NAME: trial.name, names.ENV_TRIAL_UID: board.trial_uid(trial), **env}
+            return mark(run, own, told)
+
+        return render
+
+
+def _announcer(experiment: Experiment, log: Log) -> Any:
+    """The log need not know of attempts whose output the controller reads itself."""
+    collector = experiment.spec.metrics_collector_spec
+    if collector is not None and collector.kind is CollectorKind.STDOUT:
+        return _nothing
+    return log.begin
+
+
+async def _nothing(order: RunOrder) -> None:
+    """Announce nothing."""
