@@ -1,0 +1,126 @@
+"""A node that is played: a Node object, and the part of a kubelet's API that serves logs.
+
+async with PlayedNode(kubeconfig) as node: pods made with node.name have the logs that `say` and `end` make.
+"""
+
+import asyncio
+import ssl
+import tempfile
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import islice
+
+from aiohttp import web
+from support.cluster.async_client import AsyncClient
+from support.cluster.certificates import Authority
+from support.cluster.client import Refused
+from support.cluster.processes import free_ports
+
+
+@dataclass
+class Log:
+    """The lines of one container, and who waits for more."""
+
+    lines: list = field(default_factory=list)
+    ended: bool = False
+    more: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def wake(self):
+        self.more.set()
+        self.more = asyncio.Event()
+
+
+class PlayedNode:
+    """Serves the logs of its pods, followed or not, through the API server."""
+
+    def __init__(self, kubeconfig, name="played-node"):
+        self.name = name
+        self._client = AsyncClient(kubeconfig)
+        self._logs = defaultdict(Log)
+        self._runner = None
+
+    def say(self, namespace, pod, text, container="main"):
+        """One more line, of now."""
+        log = self._logs[namespace, pod, container]
+        log.lines.append((datetime.now(UTC), text))
+        log.wake()
+
+    def end(self, namespace, pod, container="main"):
+        """Whoever follows this log comes to its end."""
+        log = self._logs[namespace, pod, container]
+        log.ended = True
+        log.wake()
+
+    async def __aenter__(self):
+        app = web.Application()
+        app.router.add_get("/containerLogs/{namespace}/{pod}/{container}", self._serve)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        (port,) = free_ports(1)
+        await web.TCPSite(self._runner, "127.0.0.1", port, ssl_context=_trust()).start()
+        await self._client.__aenter__()
+        await self._register(port)
+        return self
+
+    async def __aexit__(self, *problem):
+        for log in self._logs.values():
+            log.ended = True
+            log.wake()
+        await self._client.delete(f"/api/v1/nodes/{self.name}")
+        await self._client.__aexit__()
+        await self._runner.cleanup()
+
+    async def _register(self, port):
+        try:
+            await self._client.post("/api/v1/nodes", {"metadata": {"name": self.name}})
+        except Refused as refused:
+            if refused.code != 409:
+                raise
+        status = {
+            "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}],
+            "daemonEndpoints": {"kubeletEndpoint": {"Port": port}},
+            "conditions": [{"type": "Ready", "status": "True"}],
+        }
+        await self._client.patch(f"/api/v1/nodes/{self.name}/status", {"status": status})
+
+    async def _serve(self, request):
+        found = request.match_info
+        log, asked = self._logs[found["namespace"], found["pod"], found["container"]], request.query
+        answer = web.StreamResponse(headers={"Content-Type": "text/plain"})
+        await answer.prepare(request)
+        place = _first(log, asked)
+        while True:
+            more = log.more
+            text = "".join(_written(line, asked) for line in islice(log.lines, place, None))
+            place = len(log.lines)
+            if text:
+                await answer.write(text.encode())
+            elif log.ended or asked.get("follow") != "true":
+                return answer
+            else:
+                await more.wait()
+
+
+def _first(log, asked):
+    """The number of the first line that is wanted."""
+    # The API server hands on whole seconds only.
+    since = datetime.fromisoformat(asked["sinceTime"]) if "sinceTime" in asked else datetime.min.replace(tzinfo=UTC)
+    earlier = sum(1 for time, _ in log.lines if time < since)
+    tail = int(asked.get("tailLines", len(log.lines)))
+    return max(earlier, len(log.lines) - tail)
+
+
+def _written(line, asked):
+    time, text = line
+    stamp = f"{time:%Y-%m-%dT%H:%M:%S.%f}000Z " if asked.get("timestamps") == "true" else ""
+    return f"{stamp}{text}\n"
+
+
+def _trust():
+    """Its certificate, which the API server does not check."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    with tempfile.TemporaryDirectory() as folder:
+        pair = Authority(folder).server("kubelet", ["127.0.0.1"])
+        context.load_cert_chain(pair.certificate, pair.key)
+    return context
