@@ -119,10 +119,12 @@ def _pool() -> Any:
 
 def _run(connection: Any, request: api.ReportObservationLogRequest, items: list[Measurement]) -> Run:
     run = request.run
-    if run.trial_uid:
+    if run.trial_uid and run.attempt:
         return Run(run.namespace, request.trial_name, run.trial_uid, run.attempt)
     time = max((item.time for item in items), default=None)
-    return reports.place(connection, run.namespace, request.trial_name, time)
+    placed = reports.place(connection, run.namespace, request.trial_name, time)
+    # Whoever names the uid knows of no other trial: one of the same name that was deleted is not meant.
+    return placed if run.trial_uid in {"", placed.trial_uid} else Run(*placed[:2], run.trial_uid, "")
 
 
 def _measurement(entry: api.MetricLog, time: datetime) -> Measurement:

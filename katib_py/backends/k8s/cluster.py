@@ -8,6 +8,7 @@ from typing import Protocol
 
 from katib_py.backends.k8s import pods
 from katib_py.backends.k8s.api import Api, Json, Selection
+from katib_py.backends.k8s.disposal import Disposal
 from katib_py.backends.k8s.informer import Informer, Name
 from katib_py.backends.k8s.kinds import Kinds
 from katib_py.backends.k8s.pods import Pod
@@ -31,6 +32,7 @@ class Cluster:
     def __init__(self, api: Api, namespace: str = "") -> None:
         self.api = api
         self.namespace = namespace
+        self.disposal = Disposal(api)
         self.kinds = Kinds(api, namespace, self._object_changed)
         self._pods = Informer(api, PODS, pods.slim, self._pod_changed, Selection(namespace, LABEL_TRIAL))
         self._by_trial: dict[Name, dict[str, Pod]] = {}
@@ -68,6 +70,7 @@ class Cluster:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         await self.kinds.close()
+        await self.disposal.close()
 
     def _object_changed(self, name: Name, document: Json | None) -> None:
         # A run object has its trial's name.

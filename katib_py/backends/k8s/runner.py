@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from typing import Final
 
 from katib_py.backends.k8s.cluster import Cluster
 from katib_py.backends.k8s.course import Announce, Course
-from katib_py.backends.k8s.errors import Absent, ApiError, Refused
-from katib_py.backends.k8s.informer import Name
-from katib_py.backends.k8s.resources import Resource
+from katib_py.backends.k8s.disposal import Rest
 from katib_py.backends.k8s.site import Site
 from katib_py.controller.ports import RunOrder, RunReport
-from katib_py.core.errors import Conflict
-
-RETRY: Final = (0.2, 1.0, 5.0, 10.0)
 
 
 class KubeRunner:
@@ -51,9 +45,12 @@ class KubeRunner:
         course = self._courses.pop(name, None)
         if course is None:
             return
-        self._task(course.close())
+        closing = asyncio.create_task(course.close())
+        self._tasks.add(closing)
+        closing.add_done_callback(self._tasks.discard)
         if not retain and course.over and course.made is not None:
-            self._task(self._delete(course.trial, *course.made))
+            resource, uid = course.made
+            self._cluster.disposal.add(Rest(resource, course.trial, uid))
 
     async def close(self) -> None:
         """Let go of every run without ending it."""
@@ -65,19 +62,3 @@ class KubeRunner:
     def _tell(self, report: RunReport) -> None:
         self._reports.append(report)
         self._wake()
-
-    def _task(self, work: object) -> None:
-        task: asyncio.Task[None] = asyncio.ensure_future(work)  # type: ignore[call-overload]
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _delete(self, trial: Name, resource: Resource, uid: str) -> None:
-        for pause in RETRY:
-            try:
-                await self._cluster.api.delete(resource, trial, uid)
-            except (Absent, Conflict, Refused):
-                return
-            except ApiError:
-                await asyncio.sleep(pause)
-            else:
-                return
