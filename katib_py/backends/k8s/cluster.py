@@ -49,6 +49,10 @@ class Cluster:
 
         return leave
 
+    def follows(self, trial: Name) -> bool:
+        """Whether somebody follows this trial."""
+        return trial in self._followers
+
     def pods_of(self, trial: Name) -> Iterator[Pod]:
         """The pods of a trial that are known."""
         return iter(list(self._by_trial.get(trial, {}).values()))

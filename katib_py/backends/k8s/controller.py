@@ -6,18 +6,23 @@ import asyncio
 import contextlib
 import logging
 import signal
+import socket
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from katib_py.backends.k8s import supervisor
 from katib_py.backends.k8s.api import Api
 from katib_py.backends.k8s.cluster import Cluster
 from katib_py.backends.k8s.event_writer import EventWriter
+from katib_py.backends.k8s.leadership import Leadership
 from katib_py.backends.k8s.observations import DatabaseLog, DatabaseObservations
 from katib_py.backends.k8s.session import DbManagerAddress, Log, Plant
 from katib_py.backends.k8s.suggesters import RemoteSuggesters
+from katib_py.backends.k8s.supervisor import Supervisor, informer
+from katib_py.backends.k8s.sweeper import Sweeper
+from katib_py.backends.k8s.trials import Trials
 from katib_py.backends.local.db_manager import DbManager
 from katib_py.backends.local.home import Home
 from katib_py.backends.local.suggesters import LocalSuggesters
@@ -31,8 +36,9 @@ log = logging.getLogger(__name__)
 class Options:
     """What the command line says.
 
-    `namespace` "" is the whole cluster. Without `suggestion` and `db_manager` (addresses) the services are processes
-    of this machine, as for development outside the cluster; `db` is the database that is opened then.
+    `namespace` "" is the whole cluster. With `lease` (namespace, name) only the controller that holds it acts. Without
+    `suggestion` and `db_manager` (addresses) the services are processes of this machine, as for development outside
+    the cluster; `db` is the database that is opened then.
     """
 
     kubeconfig: str | None = None
@@ -40,6 +46,7 @@ class Options:
     suggestion: str = ""
     db_manager: str = ""
     db: str | None = None
+    lease: tuple[str, str] | None = None
 
 
 async def run(options: Options) -> None:
@@ -51,25 +58,63 @@ async def run(options: Options) -> None:
     async with AsyncExitStack() as stack:
         api = await Api.connect(options.kubeconfig)
         stack.push_async_callback(api.close)
-        drives = supervisor.Supervisor(api)
-        seen = supervisor.informer(api, options.namespace, drives)
+        leading = asyncio.create_task(_lead(options, api))
+        waiting = asyncio.create_task(stopping.wait())
+        done, _ = await asyncio.wait({leading, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        leading.cancel()
+        await asyncio.gather(leading, return_exceptions=leading not in done)
+
+
+async def _lead(options: Options, api: Api) -> None:
+    """Act whenever we lead; never returns."""
+    if options.lease is None:
+        await _act(options, api)
+        return
+    leadership = Leadership(api, *options.lease, f"{socket.gethostname()}_{uuid.uuid4().hex[:8]}")
+    while True:
+        await leadership.acquired()
+        acting, losing = asyncio.create_task(_act(options, api)), asyncio.create_task(leadership.lost())
+        try:
+            await asyncio.wait({acting, losing}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (acting, losing):
+                task.cancel()
+            await asyncio.gather(acting, losing, return_exceptions=True)
+            await leadership.release()
+        if not acting.cancelled():
+            acting.result()
+
+
+async def _act(options: Options, api: Api) -> None:
+    """Drive every experiment; never returns."""
+    async with AsyncExitStack() as stack:
+        drives = Supervisor(api)
+        seen = informer(api, options.namespace, drives)
+        trials = Trials(api, options.namespace, drives.disturb)
+        cluster = await stack.enter_async_context(_cluster(api, options.namespace))
         plant = Plant(
             api,
-            await stack.enter_async_context(_cluster(api, options.namespace)),
+            cluster,
             seen,
             EventWriter(api),
             await _suggesters(options, stack),
             await _logs(options, stack),
             await _db_manager(options, stack),
         )
-        for work in (seen.run(), plant.events.run()):
-            task = asyncio.create_task(work)
-            stack.callback(task.cancel)
-        stack.push_async_callback(drives.close)
-        await seen.ready()
-        drives.begin(plant)
-        log.info("driving the experiments of %s", options.namespace or "every namespace")
-        await stopping.wait()
+        works = (seen.run(), trials.run(), plant.events.run(), Sweeper(cluster, trials).run())
+        tasks = [asyncio.create_task(work) for work in works]
+        try:
+            await seen.ready()
+            await trials.ready()
+            drives.begin(plant)
+            log.info("driving the experiments of %s", options.namespace or "every namespace")
+            await asyncio.gather(*tasks)
+        finally:
+            await drives.close()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @asynccontextmanager

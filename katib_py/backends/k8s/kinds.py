@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from katib_py.backends.k8s.api import Api, Json, Selection
@@ -48,6 +48,10 @@ class Kinds:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         return self._informers[resource]
+
+    def watched(self) -> Iterator[tuple[Resource, Informer[Json]]]:
+        """Every resource that is watched."""
+        return iter(list(self._informers.items()))
 
     async def close(self) -> None:
         """Stop watching."""

@@ -7,16 +7,18 @@ import logging
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from katib_py.backends.k8s.api import Api, Json, Selection
 from katib_py.backends.k8s.errors import ApiError
 from katib_py.backends.k8s.informer import Informer, Name
 from katib_py.backends.k8s.resources import EXPERIMENTS
 from katib_py.backends.k8s.session import Plant
-from katib_py.controller.engine import Engine, Outcome
+from katib_py.controller.engine import Outcome
 from katib_py.core.errors import Conflict, InvalidInput, KatibError, Rejected, StoreUnavailable
-from katib_py.core.status import ExperimentStatus, dump_waiting, time_text
+from katib_py.core.experiment import ResumePolicy
+from katib_py.core.reconcile import RESUMABLE_REASONS
+from katib_py.core.status import ExperimentStatus, dump_waiting, read_status, time_text
 
 AGAIN: Final = (0.05, 0.2, 1.0, 2.0, 5.0, 10.0)
 INVALID_SECONDS: Final = 10.0  # how often an experiment is looked at again that cannot be driven as it is
@@ -24,15 +26,23 @@ INVALID_SECONDS: Final = 10.0  # how often an experiment is looked at again that
 log = logging.getLogger(__name__)
 
 
+class Version(NamedTuple):
+    """Which spec of which experiment of a name."""
+
+    uid: str
+    generation: int
+
+
 @dataclass(slots=True)
 class Driven:
-    """An experiment and what drives it. `settled` is the generation after which nothing was left to do."""
+    """An experiment and what drives it. `settled` is the version after which nothing was left to do."""
 
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     looked: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
-    engine: Engine | None = None
-    settled: int = 0
+    run: asyncio.Task[Outcome] | None = None
+    disturbed: bool = False
+    settled: Version | None = None
 
 
 class Supervisor:
@@ -68,13 +78,20 @@ class Supervisor:
                 driven.wake.set()
             return
         driven = self._driven.setdefault(name, Driven())
-        generation = int(new["metadata"].get("generation", 1))
-        if old is not None and old["metadata"].get("generation") == generation and driven.task is not None:
+        version = _version(new)
+        if old is not None and _version(old) == version and driven.task is not None and not _leaves(new):
             return  # what we wrote ourselves
         driven.looked.set()
         driven.wake.set()
-        if driven.task is None and generation > driven.settled:
+        if driven.task is None and version != driven.settled and not over(new):
             driven.task = asyncio.create_task(self._drive(name, driven))
+
+    def disturb(self, name: Name) -> None:
+        """Somebody else changed the experiment's Trials: what its engine holds in memory is void."""
+        driven = self._driven.get(name)
+        if driven is not None and driven.run is not None:
+            driven.disturbed = True
+            driven.run.cancel()
 
     async def _drive(self, name: Name, driven: Driven) -> None:
         """Until nothing is left to do for this generation of the spec."""
@@ -82,7 +99,7 @@ class Supervisor:
             failures = 0
             while (document := self._document(name)) is not None:
                 driven.looked.clear()
-                generation = int(document["metadata"].get("generation", 1))
+                version = _version(document)
                 outcome = Outcome.FINISHED
                 try:
                     outcome = await self._run(document, driven)
@@ -100,8 +117,9 @@ class Supervisor:
                     continue
                 failures = 0
                 if outcome is not Outcome.DELETED:
-                    driven.settled = generation
-                if self._generation(name) <= generation:
+                    driven.settled = version
+                current = self._document(name)
+                if current is None or _version(current) == version:
                     return
         except asyncio.CancelledError:
             raise
@@ -114,16 +132,22 @@ class Supervisor:
 
     async def _run(self, document: Json, driven: Driven) -> Outcome:
         assert self._plant is not None
-        driven.engine = await self._plant.engine(document, driven.wake)
-        return await driven.engine.run()
+        engine = await self._plant.engine(document, driven.wake)
+        driven.run = asyncio.create_task(engine.run())
+        try:
+            return await driven.run
+        except asyncio.CancelledError:
+            driven.run.cancel()
+            await asyncio.gather(driven.run, return_exceptions=True)
+            if not driven.disturbed:
+                raise
+            raise Conflict("its Trials were changed by somebody else") from None
+        finally:
+            driven.run, driven.disturbed = None, False
 
     def _document(self, name: Name) -> Json | None:
         document = self._plant.seen.get(name) if self._plant is not None else None
-        return None if document is None or document["metadata"].get("deletionTimestamp") else document
-
-    def _generation(self, name: Name) -> int:
-        document = self._document(name)
-        return 0 if document is None else int(document["metadata"].get("generation", 1))
+        return None if document is None or _leaves(document) else document
 
     async def _fail(self, name: Name, error: KatibError) -> None:
         """The algorithm's service refuses the experiment: it has failed, as in Katib."""
@@ -147,6 +171,25 @@ class Supervisor:
         conditions.insert(len(conditions) - 1, dump_waiting("InvalidSpec", str(error), time.time()))
         with suppress(ApiError):
             await self._api.patch(EXPERIMENTS, name, {"status": {"conditions": conditions}}, "status")
+
+
+def _version(document: Json) -> Version:
+    return Version(document["metadata"]["uid"], int(document["metadata"].get("generation", 1)))
+
+
+def _leaves(document: Json) -> bool:
+    return "deletionTimestamp" in document["metadata"]
+
+
+def over(document: Json) -> bool:
+    """Whether an experiment has ended, has no trial left, and can never go on; an engine would find the same."""
+    status = document.get("status") or {}
+    if status.get("trialsRunning") or status.get("trialsPending"):
+        return False
+    verdict = read_status(status).verdict
+    policy = (document.get("spec") or {}).get("resumePolicy")
+    resumable = policy in {ResumePolicy.LONG_RUNNING, ResumePolicy.FROM_VOLUME}
+    return verdict is not None and not (resumable and verdict.reason in RESUMABLE_REASONS)
 
 
 def _created(now: float) -> Json:

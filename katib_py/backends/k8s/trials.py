@@ -1,0 +1,79 @@
+"""The Trials of the cluster, a few facts of each: for gauges, for sweeping, and to see what others do to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from katib_py.backends.k8s.api import Api, Json, Selection
+from katib_py.backends.k8s.informer import Informer, Name
+from katib_py.backends.k8s.resources import TRIALS
+from katib_py.core.names import LABEL_EXPERIMENT
+from katib_py.core.trial import TrialState
+
+
+class Trial(NamedTuple):
+    """A Trial object: `state` is its last condition's type, `told` whether an early stopping service stopped it."""
+
+    uid: str
+    experiment: str
+    state: str
+    finished: bool
+    told: bool
+    retain: bool
+
+
+# An experiment of which a Trial was deleted, or told to stop, by somebody else.
+Disturbed = Callable[[Name], None]
+
+
+class Trials:
+    """Watches every Trial."""
+
+    def __init__(self, api: Api, namespace: str, disturbed: Disturbed) -> None:
+        self._disturbed = disturbed
+        self._informer: Informer[Trial] = Informer(api, TRIALS, slim, self._changed, Selection(namespace))
+
+    async def run(self) -> None:
+        """Watch; never returns."""
+        await self._informer.run()
+
+    async def ready(self) -> None:
+        """Return once all are known."""
+        await self._informer.ready()
+
+    def get(self, name: Name) -> Trial | None:
+        """The trial as last seen."""
+        return self._informer.get(name)
+
+    def items(self) -> Iterator[tuple[Name, Trial]]:
+        """Every trial."""
+        return self._informer.items()
+
+    def _changed(self, name: Name, old: Trial | None, new: Trial | None) -> None:
+        if old is None:
+            return
+        gone = new is None and not old.finished
+        stopped = new is not None and new.told and not old.told
+        if gone or stopped:
+            self._disturbed(Name(name.namespace, old.experiment))
+
+
+FINISHED = frozenset(state.value for state in TrialState if state.finished)
+
+
+def slim(document: Json) -> Trial:
+    """The facts of a Trial object."""
+    metadata, status = document["metadata"], document.get("status") or {}
+    conditions: list[dict[str, Any]] = status.get("conditions") or []
+    held = {str(entry.get("type")) for entry in conditions if entry.get("status") == "True"}
+    ended = bool(held & FINISHED)
+    told = TrialState.EARLY_STOPPED.value in held and not status.get("completionTime")
+    return Trial(
+        metadata["uid"],
+        (metadata.get("labels") or {}).get(LABEL_EXPERIMENT, ""),
+        str(conditions[-1].get("type")) if conditions else "Unknown",
+        ended and not told,
+        told,
+        bool((document.get("spec") or {}).get("retainRun")),
+    )
