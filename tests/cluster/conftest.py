@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 from support.cluster import binaries
-from support.cluster.access import Access
+from support.cluster.access import Access, create
 from support.cluster.apiserver import CONTROLLERS, ApiServer
+from support.cluster.controllers import Controller
+from support.cluster.experiments import Objects
 
 # Never the default kubeconfig: whoever has one does not expect tests in that cluster.
 GIVEN = "KATIB_TEST_KUBECONFIG"
@@ -75,3 +77,34 @@ def namespace(api_server):
     name = api_server.namespace(f"test-{uuid.uuid4().hex[:8]}")
     yield name
     api_server.client.delete(f"/api/v1/namespaces/{name}")
+
+
+@pytest.fixture(scope="session")
+def crds(api_server):
+    """The three kinds of Katib are known to the server."""
+    for plural, kind in (("experiments", "Experiment"), ("suggestions", "Suggestion"), ("trials", "Trial")):
+        create(api_server.client, CRDS, permissive(plural, kind))
+
+
+@pytest.fixture
+def objects(api_server, crds, namespace):
+    """The objects of the test's own namespace."""
+    return Objects(api_server.client, namespace)
+
+
+@pytest.fixture
+def controller(api_server, crds, namespace, tmp_path):
+    """A controller of the test's own namespace, which acts."""
+    with Controller(api_server.kubeconfig, tmp_path / "controller", namespace) as process:
+        yield process
+
+
+CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+
+
+def permissive(plural, kind):
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    version = {"name": "v1beta1", "served": True, "storage": True, "schema": schema, "subresources": {"status": {}}}
+    names = {"plural": plural, "kind": kind, "singular": kind.lower(), "listKind": f"{kind}List"}
+    spec = {"group": "kubeflow.org", "names": names, "scope": "Namespaced", "versions": [version]}
+    return {"metadata": {"name": f"{plural}.kubeflow.org"}, "spec": spec}
