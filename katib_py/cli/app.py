@@ -9,6 +9,7 @@ import typer
 
 from katib_py.cli import describe as description
 from katib_py.cli import inspect, run, serve
+from katib_py.cli import manifests as installation
 from katib_py.cli.failure import guarded
 
 app = typer.Typer(
@@ -116,3 +117,12 @@ def suggestion(
 def db_manager(listen: Listen = "127.0.0.1:6789", db: Db = None) -> None:
     """Serve the observation log over gRPC."""
     serve.db_manager(listen, db)
+
+
+@app.command()
+@guarded
+def manifests(
+    crds: Annotated[bool, typer.Option("--crds", help="The CustomResourceDefinitions only.")] = False,
+) -> None:
+    """Print what a cluster is given, as YAML for `kubectl apply --server-side`."""
+    installation.manifests(crds)
