@@ -9,6 +9,7 @@ import typer
 
 from katib_py.cli import describe as description
 from katib_py.cli import inspect, run, serve
+from katib_py.cli import manifests as installation
 from katib_py.cli.failure import guarded
 
 app = typer.Typer(
@@ -133,3 +134,12 @@ def controller(
     from katib_py.cli import cluster
 
     cluster.control(kubeconfig, namespace, suggestion, db_manager, db)
+
+
+@app.command()
+@guarded
+def manifests(
+    crds: Annotated[bool, typer.Option("--crds", help="The CustomResourceDefinitions only.")] = False,
+) -> None:
+    """Print what a cluster is given, as YAML for `kubectl apply --server-side`."""
+    installation.manifests(crds)

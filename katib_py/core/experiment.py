@@ -16,15 +16,15 @@ from katib_py.core.space import ParameterSpec
 class Setting(Model):
     """One setting of an algorithm; the value is text."""
 
-    name: str = ""
-    value: str = ""
+    name: str = Field("", description="The setting's name.")
+    value: str = Field("", description="Its value, as text.")
 
 
 class AlgorithmSpec(Model):
-    """Katib's spec.algorithm and spec.earlyStopping."""
+    """An algorithm by name, and its settings: Katib's spec.algorithm and spec.earlyStopping."""
 
-    algorithm_name: str = ""
-    algorithm_settings: tuple[Setting, ...] = ()
+    algorithm_name: str = Field("", description="The algorithm's name: random, grid, tpe, medianstop, …")
+    algorithm_settings: tuple[Setting, ...] = Field((), description="Settings; each algorithm has its own.")
 
     def settings(self) -> dict[str, str]:
         """The settings by name; of two with one name the last counts."""
@@ -53,75 +53,87 @@ class CollectorKind(StrEnum):
 class TrialParameter(Model):
     """A placeholder of the trial template and what fills it."""
 
-    name: str = ""
-    description: str = ""
-    reference: str = ""
+    name: str = Field("", description="The placeholder ${trialParameters.NAME} of the template.")
+    description: str = Field("", description="What it is, in words.")
+    reference: str = Field(
+        "", description="The parameter that fills it, or ${trialSpec.Name}, .Namespace, .Labels[key], …"
+    )
 
 
 class ConfigMapSource(Model):
     """A trial template kept in a ConfigMap."""
 
-    config_map_name: str = ""
-    config_map_namespace: str = ""
-    template_path: str = ""
+    config_map_name: str = Field("", description="Name of the ConfigMap.")
+    config_map_namespace: str = Field("", description="Namespace of the ConfigMap.")
+    template_path: str = Field("", description="Key of its data that holds the template.")
 
 
 class TrialTemplate(Model):
-    """Katib's spec.trialTemplate: how a trial's run looks."""
+    """How a trial's run looks: Katib's spec.trialTemplate."""
 
-    retain: Flag = False
-    trial_spec: dict[str, Any] | None = None
-    config_map: ConfigMapSource | None = None
-    trial_parameters: tuple[TrialParameter, ...] | None = None
-    primary_pod_labels: Labels = Field(default_factory=dict)
-    primary_container_name: str = ""
-    success_condition: str = ""
-    failure_condition: str = ""
+    retain: Flag = Field(False, description="Keep the run object after its trial has ended.")
+    trial_spec: dict[str, Any] | None = Field(
+        None, description="The object to run, of any kind, with placeholders ${trialParameters.NAME}."
+    )
+    config_map: ConfigMapSource | None = Field(
+        None, description="Where the object to run is kept, instead of trialSpec."
+    )
+    trial_parameters: tuple[TrialParameter, ...] | None = Field(
+        None, description="The template's placeholders and what fills them."
+    )
+    primary_pod_labels: Labels = Field(
+        default_factory=dict, description="Labels of the pod whose metrics count, where a run has several."
+    )
+    primary_container_name: str = Field("", description="The container that trains.")
+    success_condition: str = Field("", description="GJSON path that finds something once the run has succeeded.")
+    failure_condition: str = Field("", description="GJSON path that finds something once the run has failed.")
 
 
 class Collector(Model):
     """The kind of a metrics collector, and the container of a Custom one."""
 
-    kind: CollectorKind | None = None
-    custom_collector: dict[str, Any] | None = None
+    kind: CollectorKind | None = Field(None, description="Where metrics come from; StdOut where nothing is said.")
+    custom_collector: dict[str, Any] | None = Field(None, description="The container that collects, for kind Custom.")
 
 
 class HttpGet(Model):
     """Where a PrometheusMetric collector scrapes."""
 
-    path: str = ""
-    port: int | str = 0
-    host: str = ""
-    scheme: str = ""
+    path: str = Field("", description="Path of the page of metrics; /metrics where nothing is said.")
+    port: int | str = Field(0, description="Port, 8080 where nothing is said.")
+    host: str = Field("", description="Kept as Kubernetes has it.")
+    scheme: str = Field("", description="Kept as Kubernetes has it.")
 
 
 class FileSystemPath(Model):
     """What a File or TensorFlowEvent collector reads."""
 
-    path: str = ""
-    kind: str = ""
-    format: str = ""
+    path: str = Field("", description="Absolute path in the training container.")
+    kind: str = Field("", description="File or Directory.")
+    format: str = Field("", description="TEXT or JSON, for kind File.")
 
 
 class Filter(Model):
     """RE2 patterns with two groups each: name and value."""
 
-    metrics_format: tuple[str, ...] = ()
+    metrics_format: tuple[str, ...] = Field((), description="The patterns; each is tried on every line.")
 
 
 class Source(Model):
     """Where a collector reads."""
 
-    http_get: HttpGet | None = None
-    file_system_path: FileSystemPath | None = None
-    filter: Filter | None = None
+    http_get: HttpGet | None = Field(None, description="What kind PrometheusMetric scrapes.")
+    file_system_path: FileSystemPath | None = Field(
+        None, description="What the kinds File, TensorFlowEvent and Custom read."
+    )
+    filter: Filter | None = Field(None, description="How metrics are found in lines of text.")
 
 
 class MetricsCollectorSpec(Model):
-    """Katib's spec.metricsCollectorSpec."""
+    """How metrics are collected: Katib's spec.metricsCollectorSpec."""
 
-    collector: Collector | None = None
-    source: Source | None = None
+    collector: Collector | None = Field(None, description="The kind of collector.")
+    source: Source | None = Field(None, description="Where it reads.")
 
     @property
     def kind(self) -> CollectorKind:
@@ -132,60 +144,77 @@ class MetricsCollectorSpec(Model):
 class GraphConfig(Model):
     """The outline of an architecture."""
 
-    num_layers: Int32 | None = None
-    input_sizes: tuple[Int32, ...] = ()
-    output_sizes: tuple[Int32, ...] = ()
+    num_layers: Int32 | None = Field(None, description="Number of layers.")
+    input_sizes: tuple[Int32, ...] = Field((), description="Sizes of the input.")
+    output_sizes: tuple[Int32, ...] = Field((), description="Sizes of the output.")
 
 
 class Operation(Model):
     """An operation that an architecture may use."""
 
-    operation_type: str = ""
-    parameters: tuple[ParameterSpec, ...] = ()
+    operation_type: str = Field("", description="The operation's name.")
+    parameters: tuple[ParameterSpec, ...] = Field((), description="What may be chosen about it.")
 
 
 class NasConfig(Model):
-    """Katib's spec.nasConfig."""
+    """The search space of architectures: Katib's spec.nasConfig."""
 
-    graph_config: GraphConfig = GraphConfig()
-    operations: tuple[Operation, ...] = ()
+    graph_config: GraphConfig = Field(GraphConfig(), description="The outline of the architecture.")
+    operations: tuple[Operation, ...] = Field((), description="The operations to choose from.")
 
 
 class StopWhen(Model):
     """Further reasons to end the experiment."""
 
-    trials_without_improvement: Int32 | None = None
+    trials_without_improvement: Int32 | None = Field(
+        None, description="End after this many trials in a row that were not better than the best before them."
+    )
 
 
 class ExperimentSpec(Model):
-    """Katib's spec, and our keys at its end."""
+    """What to search, how, and within which budget."""
 
-    parameters: tuple[ParameterSpec, ...] = ()
-    objective: ObjectiveSpec | None = None
-    algorithm: AlgorithmSpec | None = None
-    early_stopping: AlgorithmSpec | None = None
-    trial_template: TrialTemplate | None = None
-    parallel_trial_count: Int32 | None = None
-    max_trial_count: Int32 | None = None
-    max_failed_trial_count: Int32 | None = None
-    metrics_collector_spec: MetricsCollectorSpec | None = None
-    nas_config: NasConfig | None = None
-    resume_policy: str = ""
+    parameters: tuple[ParameterSpec, ...] = Field((), description="The hyperparameters that are searched.")
+    objective: ObjectiveSpec | None = Field(None, description="What is optimised.")
+    algorithm: AlgorithmSpec | None = Field(None, description="How the search space is searched; tpe by default.")
+    early_stopping: AlgorithmSpec | None = Field(None, description="Which trials are ended before they have finished.")
+    trial_template: TrialTemplate | None = Field(None, description="What a trial runs.")
+    parallel_trial_count: Int32 | None = Field(
+        None, description="How many trials run at a time; 3 by default, never above maxTrialCount. Can be changed."
+    )
+    max_trial_count: Int32 | None = Field(
+        None, description="How many trials are run at most; no bound where nothing is said. Can be changed."
+    )
+    max_failed_trial_count: Int32 | None = Field(
+        None, description="The experiment fails with this many failed trials. Can be changed."
+    )
+    metrics_collector_spec: MetricsCollectorSpec | None = Field(
+        None, description="How metrics are collected: from the container's output by default."
+    )
+    nas_config: NasConfig | None = Field(
+        None, description="The architectures that are searched, instead of parameters."
+    )
+    resume_policy: str = Field(
+        "", description="Whether the ended experiment goes on with a larger budget: Never, LongRunning or FromVolume."
+    )
 
-    suspend: Flag = False
-    max_duration_seconds: Int32 | None = None
-    stop_when: StopWhen | None = None
+    # Keys of katib-py's own: not in Katib.
+    suspend: Flag = Field(False, description="End the runs and start no others until this is false again.")
+    max_duration_seconds: Int32 | None = Field(
+        None, description="End the experiment this long after its start, suspended time not counted. Can be changed."
+    )
+    stop_when: StopWhen | None = Field(None, description="Further reasons to end the experiment. Can be changed.")
 
 
 class Condition(Model):
     """One entry of status.conditions; the last entry is the state that kubectl shows."""
 
-    type: str
-    status: str
-    reason: str = ""
-    message: str = ""
-    last_update_time: Time | None = None
-    last_transition_time: Time | None = None
+    type: str = Field(description="What the condition is about: Created, Running, Succeeded, Waiting, …")
+    status: str = Field(description="Whether it holds: True, False or Unknown.")
+    reason: str = Field("", description="Why, in one word for programs.")
+    message: str = Field("", description="Why, in a sentence for people.")
+    last_update_time: Time | None = Field(None, description="When the condition was last written.")
+    last_transition_time: Time | None = Field(None, description="When its status last changed.")
 
 
 class Metadata(Model):

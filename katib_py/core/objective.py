@@ -8,6 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
+from pydantic import Field
+
 from katib_py.core.models import Model, Number
 from katib_py.core.names import UNAVAILABLE
 
@@ -28,20 +30,22 @@ class Strategy(StrEnum):
 
 
 class MetricStrategy(Model):
-    """Katib's metricStrategies entry."""
+    """Which of a metric's values counts: Katib's metricStrategies entry."""
 
-    name: str = ""
-    value: Strategy | None = None
+    name: str = Field("", description="The metric's name.")
+    value: Strategy | None = Field(None, description="Which of its values stands for the trial: min, max or latest.")
 
 
 class ObjectiveSpec(Model):
-    """Katib's spec.objective."""
+    """What is optimised: Katib's spec.objective."""
 
-    type: ObjectiveType | None = None
-    goal: Number | None = None
-    objective_metric_name: str = ""
-    additional_metric_names: tuple[str, ...] = ()
-    metric_strategies: tuple[MetricStrategy, ...] = ()
+    type: ObjectiveType | None = Field(None, description="The direction: minimize or maximize.")
+    goal: Number | None = Field(None, description="The experiment ends with a trial that is this good.")
+    objective_metric_name: str = Field("", description="The metric that is optimised.")
+    additional_metric_names: tuple[str, ...] = Field((), description="Further metrics to collect.")
+    metric_strategies: tuple[MetricStrategy, ...] = Field(
+        (), description="Which value of a metric counts; by default the best in the objective's direction."
+    )
 
     @property
     def maximize(self) -> bool:

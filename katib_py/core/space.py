@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
-from typing import Annotated
 
 from pydantic import Field
 
@@ -41,19 +40,19 @@ class Distribution(StrEnum):
 class FeasibleSpace(Model):
     """The values that a parameter may take; numbers are decimal text."""
 
-    max: str = ""
-    min: str = ""
-    step: str = ""
-    values: tuple[str, ...] = Field(default=(), alias="list")
-    distribution: Distribution | None = None
+    max: str = Field("", description="The largest value of an int or double, as text.")
+    min: str = Field("", description="The smallest value of an int or double, as text.")
+    step: str = Field("", description="The distance between values of an int or double, as text.")
+    values: tuple[str, ...] = Field((), alias="list", description="The values of a discrete or categorical, as text.")
+    distribution: Distribution | None = Field(None, description="How random values are drawn; uniform by default.")
 
 
 class ParameterSpec(Model):
     """One parameter of the search space, as written."""
 
-    name: str = ""
-    parameter_type: Annotated[ParameterType | None, Field()] = None
-    feasible_space: FeasibleSpace = FeasibleSpace()
+    name: str = Field("", description="The name to which trialParameters refer.")
+    parameter_type: ParameterType | None = Field(None, description="int, double, discrete or categorical.")
+    feasible_space: FeasibleSpace = Field(FeasibleSpace(), description="The values that it may take.")
 
 
 @dataclass(frozen=True, slots=True)
