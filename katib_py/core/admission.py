@@ -75,10 +75,9 @@ def _untouched(new: Any, old: Any) -> bool:
 def _named(document: Any) -> Any:
     """The document with a name such as the API server will make of generateName."""
     metadata = document.get("metadata") if isinstance(document, Mapping) else None
-    prefix = metadata.get("generateName") if isinstance(metadata, Mapping) and not metadata.get("name") else None
-    if not isinstance(prefix, str) or not prefix:
+    if not isinstance(metadata, Mapping) or metadata.get("name") or not isinstance(metadata.get("generateName"), str):
         return document
-    return {**document, "metadata": {**metadata, "name": prefix + GENERATED}}
+    return {**document, "metadata": {**metadata, "name": metadata["generateName"] + GENERATED}}
 
 
 def _problems(parsed: Parsed, experiment: Experiment, checks: Checks) -> list[Problem]:
@@ -87,10 +86,9 @@ def _problems(parsed: Parsed, experiment: Experiment, checks: Checks) -> list[Pr
 
 def _sorted(problems: Iterable[Problem]) -> tuple[tuple[Problem, ...], tuple[Problem, ...]]:
     """The errors and the warnings."""
-    errors, warnings = [], []
-    for problem in problems:
-        (errors if problem.severity == "error" else warnings).append(problem)
-    return tuple(errors), tuple(warnings)
+    found = tuple(problems)
+    errors = tuple(problem for problem in found if problem.severity == "error")
+    return errors, tuple(problem for problem in found if problem.severity != "error")
 
 
 def _filled(raw: Any, before: Any, after: Any) -> Any:
