@@ -25,6 +25,8 @@ KATIB_COLLECTOR: Final = re.compile(r"(?:.+/)?(?:file|tfevent)-metrics-collector
 PULL_POLICIES: Final = ("Always", "IfNotPresent", "Never")
 REQUESTS: Final = {"cpu": "50m", "memory": "10Mi", "ephemeral-storage": "500Mi"}
 LIMITS: Final = {"cpu": "500m", "memory": "100Mi", "ephemeral-storage": "5Gi"}
+# Our collector is an interpreter with gRPC: 50 MiB idle, 110 MiB when it catches up on a large file.
+OWN_COLLECTOR: Final = ({**REQUESTS, "memory": "64Mi"}, {**LIMITS, "memory": "256Mi"})
 SUGGESTION_CONTAINER: Final = "suggestion"
 EARLY_STOPPING_CONTAINER: Final = "early-stopping"
 VOLUME_PATH: Final = "/opt/katib/data"
@@ -87,13 +89,13 @@ class Resources(Model):
     requests: Json = Field(default_factory=dict)
     limits: Json = Field(default_factory=dict)
 
-    def filled(self) -> Json:
-        """With Katib's defaults where nothing, or zero, is given; what is negative is left out (that is: no limit)."""
+    def filled(self, defaults: tuple[Mapping[str, str], Mapping[str, str]] = (REQUESTS, LIMITS)) -> Json:
+        """With defaults where nothing, or zero, is given; what is negative is left out (that is: no limit)."""
         requests, limits = _positive(self.requests), _positive(self.limits)
-        for name, amount in REQUESTS.items():
+        for name, amount in defaults[0].items():
             if _amount(self.requests, name) == 0:
                 requests[name] = _lesser(amount, limits.get(name))
-        for name, amount in LIMITS.items():
+        for name, amount in defaults[1].items():
             if _amount(self.limits, name) == 0:
                 limits[name] = _greater(amount, requests.get(name))
         return {"requests": requests, "limits": limits}
@@ -215,7 +217,8 @@ class KatibConfig(Model):
         entry = entry or CollectorEntry()
         image = entry.image.strip()
         own = not image or image == own_image or is_katibs(image)
-        return Sidecar(own_image if own else image, entry.pull_policy, entry.resources.filled(), own)
+        resources = entry.resources.filled(OWN_COLLECTOR) if own else entry.resources.filled()
+        return Sidecar(own_image if own else image, entry.pull_policy, resources, own)
 
 
 def parse_kind(text: str) -> GroupVersionKind | None:
