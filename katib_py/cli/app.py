@@ -143,3 +143,9 @@ def manifests(
 ) -> None:
     """Print what a cluster is given, as YAML for `kubectl apply --server-side`."""
     installation.manifests(crds)
+
+
+@app.command()
+def collector() -> None:
+    """Read a training's metrics beside it and report them: `katib-py collector -h` has the flags."""
+    raise AssertionError("the command line hands this over before it comes here")

@@ -13,6 +13,10 @@ MOST_NAMES: Final = 20
 class Collector(Protocol):
     """Reads one attempt of one trial, step by step while it runs."""
 
+    @property
+    def behind(self) -> bool:
+        """Whether the last reading left something for the next: each takes so much only, but for a final one."""
+
     def read(self, now: datetime, final: bool = False) -> list[Measurement]:
         """What is new; `now` is the time of what carries none. `final`: the program has ended, take what it left."""
 

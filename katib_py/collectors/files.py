@@ -34,6 +34,7 @@ class FileCollector:
         self._format = format
         self._lines = LineSplitter()
         self._heard = Heard()
+        self.behind = False
         self._base = 0  # the position of the file's first byte
         self._inode: int | None = None
 
@@ -45,6 +46,7 @@ class FileCollector:
     def read(self, now: datetime, final: bool = False) -> list[Measurement]:
         """The measurements of the lines that were ended since; with `final` the last line needs no end."""
         found: list[Measurement] = []
+        self.behind = False
         try:
             descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except FileNotFoundError:
@@ -75,7 +77,8 @@ class FileCollector:
             for line in self._lines.feed(chunk):
                 found += self._format.parse(line, now, self._heard)
             if len(chunk) < CHUNK:
-                break
+                return found
+        self.behind = True
         return found
 
     def _look(self, status: os.stat_result) -> bool:

@@ -67,6 +67,8 @@ class PrometheusCollector:
     when it differs from the one before, or carries another time. Its position is the time of reading in microseconds.
     """
 
+    behind = False
+
     def __init__(self, target: Target, objective: ObjectiveSpec) -> None:
         self._target = target
         self._objective = objective

@@ -39,6 +39,7 @@ class EventFolder:
         self._parts = PurePosixPath(shown_as or folder.as_posix()).parts
         self._heard = Heard()
         self._offsets: dict[str, int] = {}
+        self.behind = False
 
     @property
     def seen(self) -> tuple[str, ...]:
@@ -48,6 +49,7 @@ class EventFolder:
     def read(self, now: datetime, final: bool = False) -> list[Measurement]:
         """The measurements of the records that were completed since, by time."""
         found: list[Measurement] = []
+        self.behind = False
         for name in self._files():
             found += self._read_file(name, now, final)
         found.sort(key=lambda item: (item.time, item.position))
@@ -87,6 +89,7 @@ class EventFolder:
             for order, scalar in enumerate(scalars(record.data)):
                 yield from self._matching(folders, scalar, now, file + record.offset + order)
         self._offsets[name] = records.offset
+        self.behind |= not final and records.offset >= begin + MOST
         if records.broken and final:
             self._heard.once("broken", f"{name} is damaged at byte {records.offset}; the rest of it is not read")
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 from itertools import islice
-from typing import Any, Final, get_args
+from typing import Any, Final, TypeVar, get_args
 
 from pydantic import ValidationError
 
@@ -19,8 +19,11 @@ from katib_py.core.json_types import as_json
 from katib_py.core.models import Model
 from katib_py.core.names import API_VERSION
 
+M = TypeVar("M", bound=Model)
+Kept = Mapping[type[Model], frozenset[str]]
+
 # Fields of Kubernetes that katib-py keeps and does not look into.
-KEPT: Final[dict[type[Model], frozenset[str]]] = {
+KEPT: Final[Kept] = {
     Metadata: frozenset(
         {
             "creationTimestamp",
@@ -84,14 +87,26 @@ def parse_experiment(document: object, unknown: Unknown = Unknown.KEPT) -> Parse
     wrong = [*_wrong_type(value)]
     if wrong:
         raise InvalidInput(wrong)
-    strangers = list(islice(_strangers(Experiment, value, "", unknown), MANY))
+    experiment, found = read_model(Experiment, value, unknown)
+    return Parsed(experiment, (*problems, *found))
+
+
+def read_model(
+    model: type[M], value: dict[str, Any], unknown: Unknown = Unknown.KEPT, kept: Kept = KEPT
+) -> tuple[M, list[Problem]]:
+    """The model as far as `value` can be read, which loses what cannot; and a problem for each such field.
+
+    Unknown fields are among the problems, but for those that `kept` names.
+    """
+    problems = []
+    strangers = list(islice(_strangers(model, value, "", (unknown, kept)), MANY))
     while True:
         try:
-            experiment = Experiment.model_validate(value)
+            read = model.model_validate(value)
         except ValidationError as error:
             problems.extend(_prune(value, error))
         else:
-            return Parsed(experiment, (*problems, *strangers))
+            return read, [*problems, *strangers]
 
 
 def nearest(word: str, known: Sequence[str]) -> str | None:
@@ -198,10 +213,11 @@ def _yaml(found: bool | float) -> str:
     return str(found).lower() if isinstance(found, bool) else str(found)
 
 
-def _strangers(model: type[Model], value: Any, path: str, unknown: Unknown) -> Iterator[Problem]:
+def _strangers(model: type[Model], value: Any, path: str, rules: tuple[Unknown, Kept]) -> Iterator[Problem]:
     """The unknown fields of a mapping and of those in it."""
     if not isinstance(value, dict):
         return
+    unknown, kept = rules
     fields = _fields(model)
     for key, item in value.items():
         where = f"{path}.{key}" if path else key
@@ -210,8 +226,8 @@ def _strangers(model: type[Model], value: Any, path: str, unknown: Unknown) -> I
             items = enumerate(item) if isinstance(item, list) else [(None, item)]
             for index, part in items if inner else ():
                 assert inner is not None
-                yield from _strangers(inner, part, where if index is None else f"{where}[{index}]", unknown)
-        elif key not in KEPT.get(model, ()):
+                yield from _strangers(inner, part, where if index is None else f"{where}[{index}]", rules)
+        elif key not in kept.get(model, ()):
             meant = nearest(key, list(fields))
             slip = meant in BUDGETS.get(model, ()) and value.get(meant) is None
             refused = unknown is Unknown.REFUSED or (slip and unknown is Unknown.NO_SLIPS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import time
 from collections.abc import Mapping
@@ -11,29 +10,14 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final, SupportsFloat
 
-from katib_py.core.names import (
-    ENV_DB_MANAGER_IP,
-    ENV_DB_MANAGER_NAMESPACE,
-    ENV_DB_MANAGER_PORT,
-    ENV_TRIAL_ATTEMPT,
-    ENV_TRIAL_NAME,
-    ENV_TRIAL_NAMESPACE,
-    ENV_TRIAL_UID,
-)
+from katib_py.core.addresses import default_address
+from katib_py.core.names import ENV_TRIAL_ATTEMPT, ENV_TRIAL_NAME, ENV_TRIAL_NAMESPACE, ENV_TRIAL_UID
 
 if TYPE_CHECKING:
     from katib_py.wire import api
 
 PAUSE_SECONDS: Final = 0.2
 LONGEST_PAUSE_SECONDS: Final = 5.0
-# A proxy is for the outside world, a db-manager never behind it. While there is no server, look again every 2 s.
-CHANNEL_OPTIONS: Final = (
-    ("grpc.enable_http_proxy", 0),
-    ("grpc.initial_reconnect_backoff_ms", 200),
-    ("grpc.min_reconnect_backoff_ms", 200),
-    ("grpc.max_reconnect_backoff_ms", 2000),
-)
-
 # A position tells the reports of this process from each other and, as it starts from the clock, from those of others.
 _positions: Final = count(time.time_ns())
 _channels: Final[dict[tuple[int, str], Any]] = {}
@@ -63,14 +47,6 @@ def report_metrics(
         raise ValueError(f"{ENV_TRIAL_NAME} is not set; report_metrics works inside a trial only")
     address = db_manager_address or default_address(os.environ)
     return _send(_request(trial, {name: _text(name, value) for name, value in metrics.items()}), address, timeout)
-
-
-def default_address(environment: Mapping[str, str]) -> str:
-    """The db-manager's address as the environment names it; Katib's own where it names none."""
-    host = environment.get(ENV_DB_MANAGER_IP, "katib-db-manager")
-    port = environment.get(ENV_DB_MANAGER_PORT, "6789")
-    namespace = environment.get(ENV_DB_MANAGER_NAMESPACE, "" if _is_ip(host) else "kubeflow")
-    return f"{host}.{namespace}:{port}" if namespace else f"{host}:{port}"
 
 
 def _request(trial: str, values: Mapping[str, str]) -> api.ReportObservationLogRequest:
@@ -116,9 +92,11 @@ def _channel(address: str) -> Any:
     """One channel per process and address; a forked child needs its own."""
     import grpc
 
+    from katib_py.wire import rpc
+
     key = (os.getpid(), address)
     if key not in _channels:
-        _channels[key] = grpc.insecure_channel(address, CHANNEL_OPTIONS)
+        _channels[key] = grpc.insecure_channel(address, rpc.REPORT_OPTIONS)
     return _channels[key]
 
 
@@ -137,11 +115,3 @@ def _text(name: str, value: SupportsFloat | str) -> str:
             continue
         return shown
     raise ValueError(f"metric {name!r} is {value!r}; must be a number")
-
-
-def _is_ip(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        return False
-    return True

@@ -18,6 +18,14 @@ ADDRESS: Final = re.compile(r"unix:.+|.+:[0-9]{1,5}")
 # A request with 100,000 trials of 20 parameters is about 75 MB; gRPC's default limit is 4 MB.
 CHANNEL_OPTIONS: Final = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
 
+# A proxy is for the outside world, a db-manager never behind it. While there is no server, look again every 2 s.
+REPORT_OPTIONS: Final = (
+    ("grpc.enable_http_proxy", 0),
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.min_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 2000),
+)
+
 
 def call(channel: Any, service: str, method: str) -> Any:
     """The callable for one rpc on a channel, synchronous or asyncio as the channel is."""

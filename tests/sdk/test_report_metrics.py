@@ -15,11 +15,12 @@ import numpy as np
 import pytest
 
 import katib_py
+from katib_py.core.addresses import default_address
 from katib_py.observations.database import connect, create_all
 from katib_py.observations.log import SqlLog
 from katib_py.observations.reports import record_stop
 from katib_py.observations.server import serve
-from katib_py.sdk.report_metrics import default_address, report_metrics
+from katib_py.sdk.report_metrics import report_metrics
 from katib_py.wire import api
 
 

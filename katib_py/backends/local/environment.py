@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from katib_py.backends.local.configs import CONFIG_MAP, SECRET, Configs
-from katib_py.backends.local.resources import quantity
 from katib_py.core.errors import InvalidInput, Problem, show
+from katib_py.core.quantity import quantity
 
 ENV_RUN: Final = "KATIB_RUN"  # the run's folder, in the environment of everything that the run starts
 # The same folder name may be used by an experiment in another database: what is a run's is known by both.

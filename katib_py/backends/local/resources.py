@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,17 +11,9 @@ from functools import cache
 from typing import Any, Final
 
 from katib_py.core.errors import InvalidInput, Problem, show
+from katib_py.core.quantity import quantity
 
 GPU: Final = "nvidia.com/gpu"
-SUFFIXES: Final = {
-    "": Decimal(1),
-    "n": Decimal("1e-9"),
-    "u": Decimal("1e-6"),
-    "m": Decimal("1e-3"),
-    **{name: Decimal(1000) ** power for power, name in enumerate("kMGTPE", 1)},
-    **{f"{name}i": Decimal(1024) ** power for power, name in enumerate("KMGTPE", 1)},
-}
-_QUANTITY: Final = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:([eE][+-]?\d+)|([numkMGTPE]|[KMGTPE]i)?)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +34,6 @@ class Machine:
 
     cpu: int
     gpus: tuple[str, ...]
-
-
-def quantity(value: Any) -> Decimal:
-    """A Kubernetes quantity such as 500m, 2, 1.5, 4Gi or 1e3; raises InvalidInput."""
-    match = _QUANTITY.fullmatch(str(value).strip())
-    if match is None or isinstance(value, bool):
-        raise InvalidInput([Problem("", f"is {show(value)}; must be a quantity such as 500m, 2 or 4Gi")])
-    number = Decimal(match[1] + (match[2] or ""))
-    return number * SUFFIXES[match[3] or ""]
 
 
 def demand(container: Mapping[str, Any], port: int | None) -> Demand:

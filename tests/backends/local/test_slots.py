@@ -13,10 +13,11 @@ from katib_py.backends.local.adoption import running
 from katib_py.backends.local.database import Database
 from katib_py.backends.local.desk import Desk
 from katib_py.backends.local.holder import Holder
-from katib_py.backends.local.resources import Demand, Machine, demand, quantity, refuse_impossible
+from katib_py.backends.local.resources import Demand, Machine, demand, refuse_impossible
 from katib_py.backends.local.slots import Grant, Shortage, Slots
 from katib_py.controller.ports import RunPhase
 from katib_py.core.errors import InvalidInput
+from katib_py.core.quantity import quantity
 
 pytestmark = pytest.mark.every_database
 
