@@ -51,6 +51,9 @@ class SharedSuggesters:
     def __init__(self, home: object) -> None:
         self._channel: Any = None
 
+    async def early_stopping(self, experiment: object) -> None:
+        """The engine's own stoppers decide."""
+
     async def channel(self, experiment: object) -> Any:
         """A channel of this process."""
         if self._channel is None:

@@ -129,11 +129,14 @@ def controller(
     suggestion: Annotated[str, typer.Option(help="HOST:PORT of the suggestion service; default one of its own.")] = "",
     db_manager: Annotated[str, typer.Option(help="HOST:PORT of the db-manager; default one of its own.")] = "",
     db: Db = None,
+    config: Annotated[str | None, typer.Option(help="A katib-config.yaml; default every default.")] = None,
 ) -> None:
     """Drive the Experiments of a Kubernetes cluster."""
     from katib_py.cli import cluster
 
-    cluster.control(kubeconfig, namespace, suggestion, db_manager, db)
+    cluster.control(
+        cluster.Asked(kubeconfig, namespace, suggestion, db_manager, db, config),
+    )
 
 
 @app.command()

@@ -2,9 +2,40 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import dataclass
+
 from katib_py.backends.k8s import controller
+from katib_py.backends.k8s.configuration import Configuration
+from katib_py.core.names import ENV_CORE_NAMESPACE
 
 
-def control(kubeconfig: str | None, namespace: str, suggestion: str, db_manager: str, db: str | None) -> None:
-    """Become the controller."""
-    controller.main(controller.Options(kubeconfig, namespace, suggestion, db_manager, db))
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The options of `katib-py controller`."""
+
+    kubeconfig: str | None
+    namespace: str
+    suggestion: str
+    db_manager: str
+    db: str | None
+    config: str | None
+
+
+def control(asked: Asked) -> None:
+    """Become the controller; raises InvalidInput for a katib-config that cannot be read."""
+    configuration = Configuration.of_file(asked.config)
+    core = os.environ.get(ENV_CORE_NAMESPACE, "kubeflow")
+    set_up = configuration.current.init.controller
+    controller.main(
+        controller.Options(
+            asked.kubeconfig,
+            asked.namespace,
+            asked.suggestion,
+            asked.db_manager,
+            asked.db,
+            configuration,
+            core,
+            (core, set_up.leader_election_id) if set_up.enable_leader_election else None,
+        )
+    )

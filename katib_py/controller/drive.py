@@ -15,7 +15,7 @@ from katib_py.controller.platform import Platform
 from katib_py.controller.ports import EventType, Key
 from katib_py.controller.search import Reply, Search, Wanted, active_trials
 from katib_py.core.actions import Action, Ask, CreateTrial, Finish, Restart, SetCondition, StopTrial
-from katib_py.core.early_stopping import Standing, parse_stopper
+from katib_py.core.early_stopping import STOPPERS, Standing, parse_stopper
 from katib_py.core.errors import show
 from katib_py.core.names import is_object_name, trial_name
 from katib_py.core.reconcile import reconcile
@@ -167,7 +167,13 @@ class Drive:
     def _assignments(self, reply: Reply) -> list[Assignment]:
         name, uid, first = self.board.key.name, self.board.uid, reply.wanted.assigned
         return [
-            Assignment(proposal.name or trial_name(name, uid, index), index, proposal.parameters, proposal.labels)
+            Assignment(
+                proposal.name or trial_name(name, uid, index),
+                index,
+                proposal.parameters,
+                proposal.labels,
+                proposal.rules,
+            )
             for index, proposal in enumerate(reply.proposals, first)
         ]
 
@@ -274,7 +280,7 @@ class Past:
     async def early_stopping(self) -> Standing | None:
         """The experiment's early stopping, knowing what the finished trials measured, in order of finishing."""
         spec = self._board.experiment.spec.early_stopping
-        if spec is None:
+        if spec is None or spec.algorithm_name not in STOPPERS:
             return None
         stopper = parse_stopper(spec).standing(self._board.objective)
         name = self._board.objective.objective_metric_name

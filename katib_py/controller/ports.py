@@ -176,11 +176,21 @@ class Runner(Protocol):
         """Let go of every run without ending it."""
 
 
+class EarlyStopping(NamedTuple):
+    """A third party's early stopping service: a grpc.aio channel to it, and where it finds the db-manager."""
+
+    channel: Any
+    db_manager: str
+
+
 class Suggesters(Protocol):
     """A gRPC channel to an algorithm's service."""
 
     async def channel(self, experiment: Experiment) -> Any:
         """A grpc.aio channel to a service that answers; raises ServiceUnavailable."""
+
+    async def early_stopping(self, experiment: Experiment) -> EarlyStopping | None:
+        """The experiment's early stopping service, None where ours decide; raises ServiceUnavailable."""
 
     async def close(self) -> None:
         """Let go of the services."""

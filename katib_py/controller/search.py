@@ -9,10 +9,12 @@ from typing import Any, Final
 
 import grpc
 
+from katib_py.controller.foreign_stopping import ForeignStopping
 from katib_py.controller.ports import Suggesters
-from katib_py.core.errors import Problem, Rejected, ServiceUnavailable
+from katib_py.core.errors import InvalidInput, Problem, Rejected, ServiceUnavailable
 from katib_py.core.experiment import Experiment
-from katib_py.core.trial import Assignment, TrialRecord
+from katib_py.core.stop_rules import check_rules
+from katib_py.core.trial import Assignment, Rule, TrialRecord
 from katib_py.wire import api, history, rpc
 from katib_py.wire.convert import experiment_message
 from katib_py.wire.trials import trial_message, unused_message
@@ -47,6 +49,7 @@ class Proposal:
     name: str
     parameters: tuple[tuple[str, str], ...]
     labels: tuple[tuple[str, str], ...]
+    rules: tuple[Rule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,7 @@ class Search:
         self._wake = wake
         self._message = experiment_message(experiment)
         self._features: frozenset[str] = frozenset()
+        self._stopping = ForeignStopping(suggesters, self._persistently)
         self._task: asyncio.Task[Reply] | None = None
         # What finished before this controller came is the service's to know or to ask for (FAILED_PRECONDITION).
         self._history = History(held, b"unknown" if held else history.EMPTY)
@@ -129,10 +133,11 @@ class Search:
         try:
             reply = await self._persistently(lambda: self._call("ValidateAlgorithmSettings", request))
         except grpc.aio.AioRpcError as error:
-            if error.code() is grpc.StatusCode.UNIMPLEMENTED:
-                return
-            raise Rejected([Problem("spec.algorithm", str(error.details()))]) from error
-        self._features = frozenset(reply.features)
+            if error.code() is not grpc.StatusCode.UNIMPLEMENTED:
+                raise Rejected([Problem("spec.algorithm", str(error.details()))]) from error
+        else:
+            self._features = frozenset(reply.features)
+        await self._stopping.validate(self._experiment)
 
     def ask(self, wanted: Wanted) -> None:
         """Start asking, unless a call is under way."""
@@ -157,13 +162,15 @@ class Search:
     async def _ask(self, wanted: Wanted) -> Reply:
         try:
             message = await self._persistently(lambda: self._suggest(wanted))
+            rules = await self._rules(wanted) if message.parameter_assignments else ()
+            check_rules(rules)
         except grpc.aio.AioRpcError as error:
             if error.code() is grpc.StatusCode.OUT_OF_RANGE:
                 return Reply(wanted, ended=True)
             return Reply(wanted, failed=str(error.details()))
-        except ServiceUnavailable as error:
+        except (ServiceUnavailable, InvalidInput) as error:
             return Reply(wanted, failed=str(error))
-        proposals = tuple(_proposal(item) for item in message.parameter_assignments)
+        proposals = tuple(_proposal(item, rules) for item in message.parameter_assignments)
         settings = tuple((item.name, item.value) for item in message.algorithm.algorithm_settings)
         return Reply(wanted, proposals, settings, ended=not proposals and not wanted.active)
 
@@ -199,6 +206,12 @@ class Search:
         self._history = History(fresh=[*known, *self._history.fresh[len(self._history.fresh) - later :]])
         self._history.sent(known)
         return reply
+
+    async def _rules(self, wanted: Wanted) -> tuple[Rule, ...]:
+        async def trials() -> list[api.Trial]:
+            return [*await self._whole_history(), *wanted.active]
+
+        return await self._stopping.rules(self._message, self._experiment, trials)
 
     async def _whole_history(self) -> list[api.Trial]:
         objective = self._experiment.spec.objective
@@ -278,6 +291,6 @@ def _words(error: Exception) -> str:
     return str(error)
 
 
-def _proposal(item: Any) -> Proposal:
+def _proposal(item: Any, rules: tuple[Rule, ...]) -> Proposal:
     parameters = tuple((entry.name, entry.value) for entry in item.assignments)
-    return Proposal(item.trial_name, parameters, tuple(sorted(item.labels.items())))
+    return Proposal(item.trial_name, parameters, tuple(sorted(item.labels.items())), rules)

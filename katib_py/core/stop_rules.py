@@ -26,6 +26,11 @@ COMPARISONS: Final[Mapping[str, Comparison]] = {
 }
 
 
+def check_rules(rules: Sequence[Rule]) -> None:
+    """Raise InvalidInput for rules whose value is no number."""
+    _thresholds(rules)
+
+
 class RuleWatch:
     """The rules of one trial's attempt, from whichever service: it stops once all of them have held.
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 from support.cluster import binaries
-from support.cluster.access import Access, create
+from support.cluster.access import Access
 from support.cluster.apiserver import CONTROLLERS, ApiServer
 from support.cluster.controllers import Controller
 from support.cluster.experiments import Objects
+from support.cluster.kinds import install
 
 # Never the default kubeconfig: whoever has one does not expect tests in that cluster.
 GIVEN = "KATIB_TEST_KUBECONFIG"
@@ -82,8 +83,7 @@ def namespace(api_server):
 @pytest.fixture(scope="session")
 def crds(api_server):
     """The three kinds of Katib are known to the server."""
-    for plural, kind in (("experiments", "Experiment"), ("suggestions", "Suggestion"), ("trials", "Trial")):
-        create(api_server.client, CRDS, permissive(plural, kind))
+    return install(api_server.client)
 
 
 @pytest.fixture
@@ -97,14 +97,3 @@ def controller(api_server, crds, namespace, tmp_path):
     """A controller of the test's own namespace, which acts."""
     with Controller(api_server.kubeconfig, tmp_path / "controller", namespace) as process:
         yield process
-
-
-CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-
-
-def permissive(plural, kind):
-    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
-    version = {"name": "v1beta1", "served": True, "storage": True, "schema": schema, "subresources": {"status": {}}}
-    names = {"plural": plural, "kind": kind, "singular": kind.lower(), "listKind": f"{kind}List"}
-    spec = {"group": "kubeflow.org", "names": names, "scope": "Namespaced", "versions": [version]}
-    return {"metadata": {"name": f"{plural}.kubeflow.org"}, "spec": spec}

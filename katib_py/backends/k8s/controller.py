@@ -10,14 +10,16 @@ import socket
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from katib_py.backends.k8s.api import Api
 from katib_py.backends.k8s.cluster import Cluster
+from katib_py.backends.k8s.configuration import Configuration
 from katib_py.backends.k8s.event_writer import EventWriter
 from katib_py.backends.k8s.leadership import Leadership
 from katib_py.backends.k8s.observations import DatabaseLog, DatabaseObservations
+from katib_py.backends.k8s.services import Services
 from katib_py.backends.k8s.session import DbManagerAddress, Log, Plant
 from katib_py.backends.k8s.suggesters import RemoteSuggesters
 from katib_py.backends.k8s.supervisor import Supervisor, informer
@@ -38,7 +40,7 @@ class Options:
 
     `namespace` "" is the whole cluster. With `lease` (namespace, name) only the controller that holds it acts. Without
     `suggestion` and `db_manager` (addresses) the services are processes of this machine, as for development outside
-    the cluster; `db` is the database that is opened then.
+    the cluster; `db` is the database that is opened then. `core_namespace` is where katib-config is.
     """
 
     kubeconfig: str | None = None
@@ -46,6 +48,8 @@ class Options:
     suggestion: str = ""
     db_manager: str = ""
     db: str | None = None
+    config: Configuration = field(default_factory=lambda: Configuration.of_file(None))
+    core_namespace: str = "kubeflow"
     lease: tuple[str, str] | None = None
 
 
@@ -93,16 +97,12 @@ async def _act(options: Options, api: Api) -> None:
         seen = informer(api, options.namespace, drives)
         trials = Trials(api, options.namespace, drives.disturb)
         cluster = await stack.enter_async_context(_cluster(api, options.namespace))
-        plant = Plant(
-            api,
-            cluster,
-            seen,
-            EventWriter(api),
-            await _suggesters(options, stack),
-            await _logs(options, stack),
-            await _db_manager(options, stack),
-        )
-        works = (seen.run(), trials.run(), plant.events.run(), Sweeper(cluster, trials).run())
+        address = await _db_manager(options, stack)
+        services = Services(api, _suggesters(options), lambda: options.config.current, address.text)
+        stack.push_async_callback(services.close)
+        plant = Plant(api, cluster, seen, EventWriter(api), services, await _logs(options, stack), address)
+        configured = options.config.informer(api, options.core_namespace)
+        works = (seen.run(), trials.run(), plant.events.run(), Sweeper(cluster, trials).run(), configured.run())
         tasks = [asyncio.create_task(work) for work in works]
         try:
             await seen.ready()
@@ -126,11 +126,8 @@ async def _cluster(api: Api, namespace: str) -> AsyncIterator[Cluster]:
         await cluster.close()
 
 
-async def _suggesters(options: Options, stack: AsyncExitStack) -> Suggesters:
-    suggesters: Suggesters
-    suggesters = RemoteSuggesters(options.suggestion) if options.suggestion else LocalSuggesters(Home.find(options.db))
-    stack.push_async_callback(suggesters.close)
-    return suggesters
+def _suggesters(options: Options) -> Suggesters:
+    return RemoteSuggesters(options.suggestion) if options.suggestion else LocalSuggesters(Home.find(options.db))
 
 
 @dataclass(frozen=True, slots=True)

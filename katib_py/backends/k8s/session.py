@@ -14,19 +14,20 @@ from katib_py.backends.k8s.event_writer import EventWriter
 from katib_py.backends.k8s.informer import Informer
 from katib_py.backends.k8s.resources import CONFIG_MAPS
 from katib_py.backends.k8s.runner import KubeRunner
+from katib_py.backends.k8s.services import Services
 from katib_py.backends.k8s.site import REPORTED, Site
 from katib_py.backends.k8s.store import KubeStore, Manual
-from katib_py.backends.k8s.suggesters import SharedSuggesters
 from katib_py.collectors.filters import filter_problem
 from katib_py.controller.board import Board
 from katib_py.controller.engine import Engine
 from katib_py.controller.platform import Platform, Render, WallClock
-from katib_py.controller.ports import Key, Observations, RunOrder, Suggesters
+from katib_py.controller.ports import Key, Observations, RunOrder
 from katib_py.core import names
 from katib_py.core.early_stopping import STOPPERS
-from katib_py.core.experiment import CollectorKind, Experiment
+from katib_py.core.experiment import CollectorKind, Experiment, ResumePolicy
 from katib_py.core.load import load_experiment
 from katib_py.core.pods import mark
+from katib_py.core.repair import repaired
 from katib_py.core.template import ConfigMaps, Template, compile_template
 from katib_py.core.trial import TrialRecord
 from katib_py.core.validate import Checks
@@ -56,6 +57,11 @@ class DbManagerAddress:
     namespace: str
     port: str
 
+    @property
+    def text(self) -> str:
+        """HOST:PORT, as others than trials are told."""
+        return f"{self.host}.{self.namespace}:{self.port}" if self.namespace else f"{self.host}:{self.port}"
+
     def env(self) -> dict[str, str]:
         """The variables that tell a trial so."""
         return {
@@ -73,7 +79,7 @@ class Plant:
     cluster: Cluster
     seen: Informer[Json]
     events: EventWriter
-    suggesters: Suggesters
+    services: Services
     logs: Logs
     db_manager: DbManagerAddress
     clock: WallClock = field(default_factory=lambda: WallClock(COMPANY_SECONDS))
@@ -82,20 +88,27 @@ class Plant:
         """The engine of the experiment in this object; raises InvalidInput where it cannot be driven."""
         key = Key(document["metadata"]["namespace"], document["metadata"]["name"])
         config_maps = await self._config_maps(document)
-        checks = Checks(filter_problem, early_stopping=STOPPERS, config_maps=config_maps)
-        experiment = load_experiment(document, checks).experiment
+        stoppers = self.services.config().early_stoppers(STOPPERS)
+        checks = Checks(filter_problem, early_stopping=stoppers, config_maps=config_maps)
+        experiment = load_experiment(repaired(document), checks).experiment
         template = compile_template(experiment, config_maps)
         log = self.logs.of(key.namespace)
         platform = Platform(
             KubeStore(self.api, self.seen, key, Manual(checks, template), self.events),
             KubeRunner(self.cluster, Site.of(experiment), _announcer(experiment, log), wake.set),
-            SharedSuggesters(self.suggesters),
+            self.services.of(experiment),
             log,
             self.clock,
             lambda board: self._render(board, template),
             REPORTED,
         )
         return Engine(platform, key, wake)
+
+    async def finished(self, document: Json) -> None:
+        """The experiment has ended: a service of its own goes, unless the experiment may go on with it."""
+        experiment = Experiment.model_validate(repaired(document))
+        if experiment.spec.algorithm is not None and experiment.spec.resume_policy != ResumePolicy.LONG_RUNNING:
+            await self.services.of(experiment).end()
 
     async def _config_maps(self, document: Json) -> ConfigMaps:
         """The ConfigMap that the template comes from; without it validation says what is missing."""

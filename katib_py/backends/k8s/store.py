@@ -23,6 +23,7 @@ from katib_py.core.objects import TrialObjects, attempts, trial_status
 from katib_py.core.read_suggestion import SuggestionRead
 from katib_py.core.read_trial import UNNUMBERED, read_trial
 from katib_py.core.record import pack, unpack
+from katib_py.core.repair import repaired
 from katib_py.core.template import Template
 from katib_py.core.trial import TrialRecord
 from katib_py.core.validate import Checks
@@ -131,7 +132,7 @@ class KubeStore:
         return document
 
     def _read(self, document: Json) -> Experiment:
-        return load_experiment(document, self._manual.checks).experiment
+        return load_experiment(repaired(document), self._manual.checks).experiment
 
     async def _trials(self, key: Key, uid: str) -> list[TrialRecord]:
         selection = Selection(key.namespace, f"{LABEL_EXPERIMENT}={key.name}")

@@ -135,7 +135,10 @@ class Supervisor:
         engine = await self._plant.engine(document, driven.wake)
         driven.run = asyncio.create_task(engine.run())
         try:
-            return await driven.run
+            outcome = await driven.run
+            if outcome is Outcome.FINISHED:
+                await self._plant.finished(document)
+            return outcome
         except asyncio.CancelledError:
             driven.run.cancel()
             await asyncio.gather(driven.run, return_exceptions=True)

@@ -14,6 +14,7 @@ import grpc
 
 from katib_py.backends.local.home import Home
 from katib_py.backends.local.service import start_service
+from katib_py.controller.ports import EarlyStopping
 from katib_py.core.experiment import Experiment
 from katib_py.wire import rpc
 
@@ -44,6 +45,10 @@ class LocalSuggesters:
                 await self._stop()
                 await self._start()
             return self._channel
+
+    async def early_stopping(self, experiment: Experiment) -> EarlyStopping | None:
+        """None: the engine's own stoppers decide."""
+        return None
 
     async def close(self) -> None:
         """End the service."""

@@ -1,0 +1,173 @@
+"""What serves an experiment's algorithms: the shared service, one at an address, or a Deployment of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+import grpc
+
+from katib_py.backends.k8s.api import Api, Json, Selection
+from katib_py.backends.k8s.errors import Absent, AlreadyExists, ApiError
+from katib_py.backends.k8s.pods import slim
+from katib_py.backends.k8s.resources import CLAIMS, DEPLOYMENTS, PODS, SERVICES, VOLUMES, Resource
+from katib_py.controller.ports import EarlyStopping, Suggesters
+from katib_py.core.early_stopping import STOPPERS
+from katib_py.core.errors import ServiceUnavailable
+from katib_py.core.experiment import Experiment
+from katib_py.core.katib_config import SHARED, Address, KatibConfig, OwnImage, Service
+from katib_py.core.names import LABEL_DEPLOYMENT
+from katib_py.core.own_service import (
+    EARLY_STOPPING_PORT,
+    SUGGESTION_PORT,
+    claim,
+    deployment,
+    service,
+    service_name,
+    volume,
+)
+from katib_py.wire import rpc
+
+# What a service of an experiment's own is reached at; elsewhere than in the cluster its name means nothing.
+WITHIN: Final = "{name}.{namespace}"
+
+
+class Services:
+    """The services of a cluster; `config` gives the KatibConfig as it is at the moment."""
+
+    def __init__(
+        self, api: Api, shared: Suggesters, config: Callable[[], KatibConfig], db_manager: str, host: str = WITHIN
+    ) -> None:
+        self.api = api
+        self.shared = shared
+        self.config = config
+        self.db_manager = db_manager
+        self._host = host
+        self._channels: dict[str, Any] = {}
+
+    def of(self, experiment: Experiment) -> ExperimentServices:
+        """The Suggesters port of one experiment."""
+        assert experiment.spec.algorithm is not None
+        config, stopping = self.config(), experiment.spec.early_stopping
+        name = stopping.algorithm_name if stopping is not None else ""
+        return ExperimentServices(
+            self,
+            experiment,
+            config.suggestion(experiment.spec.algorithm.algorithm_name),
+            config.early_stopping(name) if name else SHARED,
+        )
+
+    def channel(self, address: str) -> Any:
+        """The channel to an address, shared by all experiments; it is lost and found again by itself."""
+        if address not in self._channels:
+            self._channels[address] = grpc.aio.insecure_channel(address, options=rpc.CHANNEL_OPTIONS)
+        return self._channels[address]
+
+    def own_address(self, experiment: Experiment, port: int) -> str:
+        """Where the service of the experiment's own is reached."""
+        host = self._host.format(name=service_name(experiment), namespace=experiment.metadata.namespace)
+        return f"{host}:{port}"
+
+    async def close(self) -> None:
+        """Close every channel, and the shared service's."""
+        for channel in self._channels.values():
+            await channel.close()
+        await self.shared.close()
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentServices:
+    """The Suggesters port of one experiment: what serves it was decided when its engine began."""
+
+    services: Services
+    experiment: Experiment
+    suggestion: Service
+    stopping: Service
+
+    @property
+    def own(self) -> bool:
+        """Whether the experiment has a Deployment of its own."""
+        return isinstance(self.suggestion, OwnImage) or isinstance(self.stopping, OwnImage)
+
+    async def channel(self, experiment: Experiment) -> Any:
+        """A grpc.aio channel to the algorithm's service; raises ServiceUnavailable."""
+        match self.suggestion:
+            case Address(address):
+                return self.services.channel(address)
+            case OwnImage():
+                await self._have()
+                return self.services.channel(self.services.own_address(experiment, SUGGESTION_PORT))
+        return await self.services.shared.channel(experiment)
+
+    async def early_stopping(self, experiment: Experiment) -> EarlyStopping | None:
+        """The experiment's early stopping service, None where ours decide; raises ServiceUnavailable."""
+        spec = experiment.spec.early_stopping
+        if spec is None or (spec.algorithm_name in STOPPERS and not isinstance(self.stopping, Address | OwnImage)):
+            return None
+        match self.stopping:
+            case Address(address):
+                return EarlyStopping(self.services.channel(address), self.services.db_manager)
+            case OwnImage():
+                await self._have()
+                address = self.services.own_address(experiment, EARLY_STOPPING_PORT)
+                return EarlyStopping(self.services.channel(address), self.services.db_manager)
+        raise ServiceUnavailable(f"katib-config has no early stopping service named {spec.algorithm_name}")
+
+    async def close(self) -> None:
+        """The channels are others' too: nothing is closed."""
+
+    async def end(self) -> None:
+        """The experiment has ended: its own service goes, what it keeps on a volume stays."""
+        if not self.own:
+            return
+        where = self.experiment.metadata.namespace, service_name(self.experiment)
+        for resource in (DEPLOYMENTS, SERVICES):
+            with suppress(ApiError):
+                await self.services.api.delete(resource, where)
+
+    async def _have(self) -> None:
+        """Have the objects of the service; raises ServiceUnavailable while it is not ready, saying why."""
+        own = self.suggestion if isinstance(self.suggestion, OwnImage) else None
+        stopping = self.stopping if isinstance(self.stopping, OwnImage) else None
+        probe = self.services.config().init.controller.grpc_probe
+        try:
+            for resource, body in (
+                (VOLUMES, volume(self.experiment, own) if own else None),
+                (CLAIMS, claim(self.experiment, own) if own else None),
+                (SERVICES, service(self.experiment, stopping is not None)),
+            ):
+                await self._create(resource, body)
+            there = await self._create(DEPLOYMENTS, deployment(self.experiment, own, stopping, probe))
+            if not _available(there):
+                raise ServiceUnavailable(await self._why())
+        except ApiError as error:
+            raise ServiceUnavailable(f"the service of {self.experiment.name} cannot be made: {error}") from error
+
+    async def _create(self, resource: Resource, body: Json | None) -> Json:
+        """The object, made where it is missing."""
+        if body is None:
+            return {}
+        namespace, name = self.experiment.metadata.namespace, body["metadata"]["name"]
+        try:
+            return await self.services.api.get(resource, namespace, name)
+        except Absent:
+            with suppress(AlreadyExists):
+                return await self.services.api.create(resource, namespace, body)
+        return await self.services.api.get(resource, namespace, name)
+
+    async def _why(self) -> str:
+        """Why the Deployment is not available, as its pods tell."""
+        name = service_name(self.experiment)
+        selection = Selection(self.experiment.metadata.namespace, f"{LABEL_DEPLOYMENT}={name}")
+        async for page in self.services.api.pages(PODS, selection):
+            for trouble in (slim(item).trouble for item in page.items):
+                if trouble is not None:
+                    return f"Deployment {name} is not ready: {trouble.reason}: {trouble.message}"
+        return f"Deployment {name} is not ready yet"
+
+
+def _available(document: Json) -> bool:
+    conditions = (document.get("status") or {}).get("conditions") or ()
+    return any(entry["type"] == "Available" and entry["status"] == "True" for entry in conditions)
