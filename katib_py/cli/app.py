@@ -121,7 +121,7 @@ def db_manager(listen: Listen = "127.0.0.1:6789", db: Db = None) -> None:
 
 @app.command()
 @guarded
-def controller(
+def controller(  # noqa: PLR0913, PLR0917 - an entry point
     kubeconfig: Annotated[
         str | None, typer.Option(help="Default: the cluster that this runs in, else kubectl's own configuration.")
     ] = None,
