@@ -36,6 +36,7 @@ def control(asked: Asked) -> None:
             asked.db,
             configuration,
             core,
-            (core, set_up.leader_election_id) if set_up.enable_leader_election else None,
+            lease=(core, set_up.leader_election_id) if set_up.enable_leader_election else None,
+            serves=asked.config is not None,
         )
     )

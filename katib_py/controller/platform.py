@@ -39,10 +39,15 @@ class Platform:
 
 
 class WallClock:
-    """Real time. What happens within `company` seconds of each other shares a turn of the loop."""
+    """Real time. What happens within `company` seconds of each other shares a turn of the loop.
 
-    def __init__(self, company: float = COMPANY_SECONDS) -> None:
+    `observe` is told how long each turn took.
+    """
+
+    def __init__(self, company: float = COMPANY_SECONDS, observe: Callable[[float], None] | None = None) -> None:
         self._company = company
+        self._observe = observe
+        self._began: float | None = None
 
     def now(self) -> float:
         """Seconds since the epoch, UTC."""
@@ -50,8 +55,11 @@ class WallClock:
 
     async def wait(self, wake: asyncio.Event, seconds: float, busy: bool) -> None:
         """Return when `wake` is set or after `seconds`."""
+        if self._observe is not None and self._began is not None:
+            self._observe(time.monotonic() - self._began)
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await wake.wait()
             # What ends within a moment of each other shares a turn, and with it a transaction and a call.
             await asyncio.sleep(self._company)
+        self._began = time.monotonic()

@@ -6,7 +6,8 @@ The official client's typed models cost several times the request itself, and lo
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
@@ -63,11 +64,23 @@ class Selection:
 EVERYTHING: Final = Selection()
 
 
+# Told of each request's method, status code and seconds.
+Observe = Callable[[str, int, float], None]
+
+
+def _unobserved(method: str, status: int, seconds: float) -> None:
+    """Nobody wants to know."""
+
+
 class Api:
-    """Requests to one API server. Every method raises ApiError's kinds (see `errors`)."""
+    """Requests to one API server. Every method raises ApiError's kinds (see `errors`).
+
+    `observe` is told of every request's method, status code and seconds.
+    """
 
     def __init__(self, configuration: client.Configuration) -> None:
         configuration.connection_pool_maxsize = CONNECTIONS
+        self.observe: Observe = _unobserved
         self._client = client.ApiClient(configuration)
         self._configuration = configuration
 
@@ -160,11 +173,13 @@ class Api:
         content: str = "application/json",
     ) -> Json:
         """One request and the JSON of its answer."""
+        began = time.monotonic()
         response = await self._send(method, path, body, content, aiohttp.ClientTimeout(CALL_SECONDS))
         try:
             payload = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _unreachable(error) from error
+        self.observe(method, response.status, time.monotonic() - began)
         if response.status >= 400:
             raise error_of(response.status, payload)
         answer: Json = json.loads(payload) if payload else {}

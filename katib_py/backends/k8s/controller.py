@@ -16,12 +16,14 @@ from typing import Final
 from katib_py.backends.k8s.api import Api
 from katib_py.backends.k8s.cluster import Cluster
 from katib_py.backends.k8s.configuration import Configuration
+from katib_py.backends.k8s.endpoints import Endpoint, health_app, metrics_app, parse_address
 from katib_py.backends.k8s.event_writer import EventWriter
 from katib_py.backends.k8s.leadership import Leadership
+from katib_py.backends.k8s.metrics import Current, Metrics
 from katib_py.backends.k8s.observations import DatabaseLog, DatabaseObservations
 from katib_py.backends.k8s.services import Services
 from katib_py.backends.k8s.session import DbManagerAddress, Log, Plant
-from katib_py.backends.k8s.suggesters import RemoteSuggesters
+from katib_py.backends.k8s.suggesters import RemoteSuggesters, Timed
 from katib_py.backends.k8s.supervisor import Supervisor, informer
 from katib_py.backends.k8s.sweeper import Sweeper
 from katib_py.backends.k8s.trials import Trials
@@ -40,7 +42,8 @@ class Options:
 
     `namespace` "" is the whole cluster. With `lease` (namespace, name) only the controller that holds it acts. Without
     `suggestion` and `db_manager` (addresses) the services are processes of this machine, as for development outside
-    the cluster; `db` is the database that is opened then. `core_namespace` is where katib-config is.
+    the cluster; `db` is the database that is opened then. `core_namespace` is where katib-config is. `serves`: answer
+    the kubelet and Prometheus.
     """
 
     kubeconfig: str | None = None
@@ -50,7 +53,9 @@ class Options:
     db: str | None = None
     config: Configuration = field(default_factory=lambda: Configuration.of_file(None))
     core_namespace: str = "kubeflow"
+    metrics: Metrics = field(default_factory=Metrics)
     lease: tuple[str, str] | None = None
+    serves: bool = False
 
 
 async def run(options: Options) -> None:
@@ -61,13 +66,28 @@ async def run(options: Options) -> None:
         loop.add_signal_handler(number, stopping.set)
     async with AsyncExitStack() as stack:
         api = await Api.connect(options.kubeconfig)
+        api.observe = options.metrics.requested
         stack.push_async_callback(api.close)
+        if options.serves:
+            await _serve(options, stack)
         leading = asyncio.create_task(_lead(options, api))
         waiting = asyncio.create_task(stopping.wait())
         done, _ = await asyncio.wait({leading, waiting}, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
         leading.cancel()
         await asyncio.gather(leading, return_exceptions=leading not in done)
+
+
+async def _serve(options: Options, stack: AsyncExitStack) -> None:
+    """Answer Prometheus and the kubelet, where katib-config says."""
+    set_up = options.config.current.init.controller
+    for app, text, name in (
+        (metrics_app(options.metrics.text), set_up.metrics_addr, "metricsAddr"),
+        (health_app(lambda: ""), set_up.healthz_addr, "healthzAddr"),
+    ):
+        address = parse_address(text, f"init.controller.{name}")
+        if address is not None:
+            await stack.enter_async_context(Endpoint(app, address))
 
 
 async def _lead(options: Options, api: Api) -> None:
@@ -93,14 +113,16 @@ async def _lead(options: Options, api: Api) -> None:
 async def _act(options: Options, api: Api) -> None:
     """Drive every experiment; never returns."""
     async with AsyncExitStack() as stack:
-        drives = Supervisor(api)
+        metrics = options.metrics
+        drives = Supervisor(api, lambda name: metrics.experiment(name.namespace, "deleted"))
         seen = informer(api, options.namespace, drives)
-        trials = Trials(api, options.namespace, drives.disturb)
+        trials = Trials(api, options.namespace, drives.disturb, lambda name: metrics.trial(name.namespace, "deleted"))
+        stack.enter_context(metrics.showing(Current(seen, trials)))
         cluster = await stack.enter_async_context(_cluster(api, options.namespace))
         address = await _db_manager(options, stack)
-        services = Services(api, _suggesters(options), lambda: options.config.current, address.text)
+        services = Services(api, _suggesters(options), lambda: options.config.current, address.text, metrics.called)
         stack.push_async_callback(services.close)
-        plant = Plant(api, cluster, seen, EventWriter(api), services, await _logs(options, stack), address)
+        plant = Plant(api, cluster, seen, EventWriter(api), services, await _logs(options, stack), address, metrics)
         configured = options.config.informer(api, options.core_namespace)
         works = (seen.run(), trials.run(), plant.events.run(), Sweeper(cluster, trials).run(), configured.run())
         tasks = [asyncio.create_task(work) for work in works]
@@ -127,7 +149,10 @@ async def _cluster(api: Api, namespace: str) -> AsyncIterator[Cluster]:
 
 
 def _suggesters(options: Options) -> Suggesters:
-    return RemoteSuggesters(options.suggestion) if options.suggestion else LocalSuggesters(Home.find(options.db))
+    called = options.metrics.called
+    if options.suggestion:
+        return RemoteSuggesters(options.suggestion, called)
+    return LocalSuggesters(Home.find(options.db), [Timed(called)])
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final
-
-import grpc
+from typing import Any
 
 from katib_py.backends.k8s.api import Api, Json, Selection
 from katib_py.backends.k8s.errors import Absent, AlreadyExists, ApiError
 from katib_py.backends.k8s.pods import slim
 from katib_py.backends.k8s.resources import CLAIMS, DEPLOYMENTS, PODS, SERVICES, VOLUMES, Resource
+from katib_py.backends.k8s.suggesters import Observe, channel_to
 from katib_py.controller.ports import EarlyStopping, Suggesters
 from katib_py.core.early_stopping import STOPPERS
 from katib_py.core.errors import ServiceUnavailable
@@ -28,23 +27,19 @@ from katib_py.core.own_service import (
     service_name,
     volume,
 )
-from katib_py.wire import rpc
 
-# What a service of an experiment's own is reached at; elsewhere than in the cluster its name means nothing.
-WITHIN: Final = "{name}.{namespace}"
+Configured = Callable[[], KatibConfig]
 
 
 class Services:
     """The services of a cluster; `config` gives the KatibConfig as it is at the moment."""
 
-    def __init__(
-        self, api: Api, shared: Suggesters, config: Callable[[], KatibConfig], db_manager: str, host: str = WITHIN
-    ) -> None:
+    def __init__(self, api: Api, shared: Suggesters, config: Configured, db_manager: str, observe: Observe) -> None:
         self.api = api
         self.shared = shared
         self.config = config
         self.db_manager = db_manager
-        self._host = host
+        self._observe = observe
         self._channels: dict[str, Any] = {}
 
     def of(self, experiment: Experiment) -> ExperimentServices:
@@ -62,13 +57,12 @@ class Services:
     def channel(self, address: str) -> Any:
         """The channel to an address, shared by all experiments; it is lost and found again by itself."""
         if address not in self._channels:
-            self._channels[address] = grpc.aio.insecure_channel(address, options=rpc.CHANNEL_OPTIONS)
+            self._channels[address] = channel_to(address, self._observe)
         return self._channels[address]
 
     def own_address(self, experiment: Experiment, port: int) -> str:
         """Where the service of the experiment's own is reached."""
-        host = self._host.format(name=service_name(experiment), namespace=experiment.metadata.namespace)
-        return f"{host}:{port}"
+        return f"{service_name(experiment)}.{experiment.metadata.namespace}:{port}"
 
     async def close(self) -> None:
         """Close every channel, and the shared service's."""

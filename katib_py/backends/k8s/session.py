@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from katib_py.backends.k8s.api import Api, Json
@@ -12,6 +12,7 @@ from katib_py.backends.k8s.cluster import Cluster
 from katib_py.backends.k8s.errors import Absent
 from katib_py.backends.k8s.event_writer import EventWriter
 from katib_py.backends.k8s.informer import Informer
+from katib_py.backends.k8s.metrics import Metrics
 from katib_py.backends.k8s.resources import CONFIG_MAPS
 from katib_py.backends.k8s.runner import KubeRunner
 from katib_py.backends.k8s.services import Services
@@ -82,7 +83,7 @@ class Plant:
     services: Services
     logs: Logs
     db_manager: DbManagerAddress
-    clock: WallClock = field(default_factory=lambda: WallClock(COMPANY_SECONDS))
+    metrics: Metrics
 
     async def engine(self, document: Json, wake: asyncio.Event) -> Engine:
         """The engine of the experiment in this object; raises InvalidInput where it cannot be driven."""
@@ -94,11 +95,11 @@ class Plant:
         template = compile_template(experiment, config_maps)
         log = self.logs.of(key.namespace)
         platform = Platform(
-            KubeStore(self.api, self.seen, key, Manual(checks, template), self.events),
+            KubeStore(self.api, self.seen, key, Manual(checks, template, self.metrics), self.events),
             KubeRunner(self.cluster, Site.of(experiment), _announcer(experiment, log), wake.set),
             self.services.of(experiment),
             log,
-            self.clock,
+            WallClock(COMPANY_SECONDS, self.metrics.turns.observe),
             lambda board: self._render(board, template),
             REPORTED,
         )

@@ -13,6 +13,7 @@ from katib_py.backends.k8s.errors import Absent, AlreadyExists, Expired, Unreach
 from katib_py.backends.k8s.event_writer import EventWriter
 from katib_py.backends.k8s.informer import Informer, Name
 from katib_py.backends.k8s.ledger import Ledger, assignments_without, owned_by
+from katib_py.backends.k8s.metrics import Metrics
 from katib_py.backends.k8s.resources import EXPERIMENTS, TRIALS
 from katib_py.controller.ports import Change, Key, Stored, SuggestionRecord
 from katib_py.core.errors import Conflict, NotFound, RenderError
@@ -24,6 +25,7 @@ from katib_py.core.read_suggestion import SuggestionRead
 from katib_py.core.read_trial import UNNUMBERED, read_trial
 from katib_py.core.record import pack, unpack
 from katib_py.core.repair import repaired
+from katib_py.core.status import read_status
 from katib_py.core.template import Template
 from katib_py.core.trial import TrialRecord
 from katib_py.core.validate import Checks
@@ -31,10 +33,11 @@ from katib_py.core.validate import Checks
 
 @dataclass(frozen=True, slots=True)
 class Manual:
-    """How an experiment's Trials are written: what is known of the platform, and its template, compiled."""
+    """How an experiment is read, how its Trials are written, and where they are counted."""
 
     checks: Checks
     template: Template
+    metrics: Metrics
 
 
 @dataclass(slots=True)
@@ -155,6 +158,7 @@ class KubeStore:
         for trial in trials:
             if trial.state.finished:
                 self._loaded.finished.append(pack(trial))
+                self._manual.metrics.finished(key.namespace, [trial])
         return {trial.name: uid for trial, uid in zip(trials, uids, strict=True) if uid}
 
     async def _write_trial(self, key: Key, trial: TrialRecord) -> str:
@@ -164,6 +168,7 @@ class KubeStore:
             return ""
         uid = await self._create(key, trial)
         self._loaded.unused.discard(trial.name)
+        self._manual.metrics.trial(key.namespace, "created")
         return uid
 
     async def _create(self, key: Key, trial: TrialRecord) -> str:
@@ -208,8 +213,17 @@ class KubeStore:
                 await self._api.patch(EXPERIMENTS, key, body, "status")
             except Absent as error:
                 raise NotFound(f"the experiment {key.name} was deleted") from error
+            self._count(key, kept.status, status)
         kept.status = status
         await self._ledger.settle(kept.experiment, kept.suggestion, over, now)
+
+    def _count(self, key: Key, old: Json, new: Json) -> None:
+        """Count what the status says for the first time."""
+        was, now = (read_status(status) for status in (old, new))
+        if was.start is None:
+            self._manual.metrics.experiment(key.namespace, "created")
+        if was.verdict is None and now.verdict is not None:
+            self._manual.metrics.experiment(key.namespace, "succeeded" if now.verdict.succeeded else "failed")
 
 
 async def _together(works: Sequence[Any]) -> list[str]:

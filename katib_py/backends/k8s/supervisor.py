@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
@@ -46,10 +47,11 @@ class Driven:
 
 
 class Supervisor:
-    """Drives every experiment that the informer shows; `changed` is the informer's callback."""
+    """Drives every experiment that the informer shows; `changed` is its callback, `gone` is told of deleted ones."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Api, gone: Callable[[Name], None]) -> None:
         self._api = api
+        self._gone = gone
         self._plant: Plant | None = None
         self._driven: dict[Name, Driven] = {}
 
@@ -73,6 +75,7 @@ class Supervisor:
         if self._plant is None:
             return
         if new is None:
+            self._gone(name)
             if (driven := self._driven.get(name)) is not None:
                 driven.looked.set()
                 driven.wake.set()

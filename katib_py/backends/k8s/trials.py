@@ -28,10 +28,11 @@ Disturbed = Callable[[Name], None]
 
 
 class Trials:
-    """Watches every Trial."""
+    """Watches every Trial; `gone` is told of each that was deleted."""
 
-    def __init__(self, api: Api, namespace: str, disturbed: Disturbed) -> None:
+    def __init__(self, api: Api, namespace: str, disturbed: Disturbed, gone: Callable[[Name], None]) -> None:
         self._disturbed = disturbed
+        self._gone = gone
         self._informer: Informer[Trial] = Informer(api, TRIALS, slim, self._changed, Selection(namespace))
 
     async def run(self) -> None:
@@ -53,6 +54,8 @@ class Trials:
     def _changed(self, name: Name, old: Trial | None, new: Trial | None) -> None:
         if old is None:
             return
+        if new is None:
+            self._gone(name)
         gone = new is None and not old.finished
         stopped = new is not None and new.told and not old.told
         if gone or stopped:

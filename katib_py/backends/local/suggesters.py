@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,8 +30,9 @@ class LocalSuggesters:
     Each start gets a socket of its own, so a channel never reaches a predecessor.
     """
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, interceptors: Sequence[Any] = ()) -> None:
         self._home = home
+        self._interceptors = interceptors
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: Any = None
         self._pipe: int | None = None
@@ -67,7 +69,7 @@ class LocalSuggesters:
             )
         finally:
             os.close(reading)
-        self._channel = grpc.aio.insecure_channel(address, options=rpc.CHANNEL_OPTIONS)
+        self._channel = grpc.aio.insecure_channel(address, options=rpc.CHANNEL_OPTIONS, interceptors=self._interceptors)
 
     def _socket(self) -> Path:
         self._starts += 1

@@ -32,6 +32,15 @@ class Controller:
 
     def start(self):
         """Start it, and return once it acts."""
+        begin = self.launch()
+        deadline = time.monotonic() + START_SECONDS
+        while "driving the experiments" not in self.said(begin):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"the controller does not start:\n{self.said(begin)}")
+            time.sleep(0.05)
+
+    def launch(self):
+        """Start it, and return where its part of the log begins."""
         self.folder.mkdir(parents=True, exist_ok=True)
         env = {**os.environ, "KATIB_HOME": str(self.folder)}
         with open(self.log, "ab") as log:
@@ -39,11 +48,7 @@ class Controller:
             self.process = subprocess.Popen(
                 self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env, start_new_session=True
             )
-        deadline = time.monotonic() + START_SECONDS
-        while "driving the experiments" not in self.said(begin):
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                raise AssertionError(f"the controller does not start:\n{self.said(begin)}")
-            time.sleep(0.05)
+        return begin
 
     def said(self, begin=0):
         """What it has logged."""
