@@ -1,21 +1,9 @@
 """An Experiment on a real API server, its programs played: from creation to its best trial."""
 
-import asyncio
-
 from support.cluster.controllers import eventually
 from support.cluster.experiments import experiment, last
-from support.cluster.played import PlayedJobs
+from support.cluster.playing import played
 from support.cluster.pushing import Pushing
-
-
-async def played(api_server, namespace, act, look):
-    """What `look` returns, the namespace's Jobs being played meanwhile."""
-    async with PlayedJobs(api_server.kubeconfig, act=act, namespace=namespace) as jobs:
-        looking = asyncio.ensure_future(asyncio.to_thread(look))
-        failing = asyncio.ensure_future(jobs.problem())
-        await asyncio.wait({looking, failing}, return_when=asyncio.FIRST_COMPLETED)
-        failing.cancel()
-        return await looking
 
 
 async def test_an_experiment_runs_from_creation_to_its_best_trial(api_server, namespace, objects, controller):

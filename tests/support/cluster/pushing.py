@@ -23,7 +23,9 @@ class Pushing:
         self._channels = {}
 
     async def __call__(self, played, job):
-        await self.push(job, self._value(job))
+        values = self._value(job)
+        for value in values if isinstance(values, list) else [values]:
+            await self.push(job, value)
         await self._then(played, job)
 
     async def push(self, job, value):

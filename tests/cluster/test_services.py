@@ -1,0 +1,84 @@
+"""What serves an experiment's algorithms when it is not the shared service."""
+
+import pytest
+import yaml
+from support.cluster.controllers import Controller
+from support.cluster.experiments import experiment, last
+from support.cluster.played import completes, lasts
+from support.cluster.playing import played
+from support.cluster.pushing import Pushing
+from support.third_party import EarlyStopping, Suggestion, serving
+
+VALUES = ["0.011", "0.022", "0.033", "0.044"]
+
+
+@pytest.fixture
+def theirs():
+    suggestion, stopping = Suggestion(VALUES), EarlyStopping("0.5", 2)
+    with serving(Suggestion=suggestion, EarlyStopping=stopping) as address:
+        suggestion.address = address
+        yield suggestion
+
+
+@pytest.fixture
+def configured(api_server, crds, namespace, tmp_path, theirs):
+    """A controller whose katib-config names the third party's services."""
+    off = {"controller": {"metricsAddr": "0", "healthzAddr": "0"}}
+    runtime = {
+        "suggestions": [{"algorithmName": "theirs", "address": theirs.address}],
+        "earlyStoppings": [{"algorithmName": "their-stopping", "address": theirs.address}],
+    }
+    path = tmp_path / "katib-config.yaml"
+    path.write_text(yaml.safe_dump({"init": off, "runtime": runtime}))
+    with Controller(api_server.kubeconfig, tmp_path / "controller", namespace, ["--config", str(path)]) as process:
+        yield process
+
+
+def theirs_for(**spec):
+    return experiment(algorithm={"algorithmName": "theirs"}, maxTrialCount=4, **spec)
+
+
+async def test_a_third_partys_algorithm_gets_katibs_request(api_server, namespace, objects, configured, theirs):
+    objects.create(theirs_for())
+    ended = await played(api_server, namespace, Pushing(), objects.ended)
+    assert last(ended) == ("Succeeded", "ExperimentMaxTrialsReached")
+    used = [trial["spec"]["parameterAssignments"][0]["value"] for trial in objects.trials()]
+    assert sorted(used) == VALUES
+    newest = theirs.requests[-1]
+    assert newest.total_request_number == 4
+    assert len(newest.trials) == newest.total_request_number - newest.current_request_number
+    assert not newest.HasField("history")
+
+
+async def test_an_experiment_that_its_algorithm_refuses_has_failed(objects, configured):
+    given = theirs_for()
+    given["spec"]["algorithm"]["algorithmSettings"] = [{"name": "bad", "value": "1"}]
+    objects.create(given)
+    ended = objects.ended()
+    assert last(ended) == ("Failed", "ExperimentFailed")
+    assert "bad is no setting of mine" in ended["status"]["conditions"][-1]["message"]
+
+
+async def test_a_third_partys_rules_stop_a_trial_at_any_step_from_their_first(
+    api_server, namespace, objects, configured
+):
+    """The first value is under the rule's, which holds from the second step on."""
+    objects.create(theirs_for(earlyStopping={"algorithmName": "their-stopping"}, parallelTrialCount=1))
+
+    def values(job):
+        bad = job["metadata"]["name"] == sorted(trial["metadata"]["name"] for trial in objects.trials())[0]
+        return [0.1, 0.2, 0.3] if bad else [0.9, 0.8, 0.7]
+
+    async def then(played, job):
+        low = job["metadata"]["name"] == sorted(trial["metadata"]["name"] for trial in objects.trials())[0]
+        await (lasts(600) if low else completes)(played, job)
+
+    ended = await played(api_server, namespace, Pushing(values, then=then), objects.ended)
+    status = ended["status"]
+    assert status["trialsEarlyStopped"] + status["trialsSucceeded"] == 4
+    stopped = [trial for trial in objects.trials() if last(trial)[0] == "EarlyStopped"]
+    assert stopped
+    assert all("acc" in trial["status"]["conditions"][-1]["message"] for trial in stopped)
+    assert all(trial["status"]["observation"]["metrics"][0]["latest"] == "0.3" for trial in stopped)
+    rule = {"name": "acc", "value": "0.5", "comparison": "less", "startStep": 2}
+    assert stopped[0]["spec"]["earlyStoppingRules"] == [rule]
