@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from katib_py.controller.board import Board
 from katib_py.controller.platform import Platform
@@ -14,7 +15,11 @@ from katib_py.core.errors import RenderError
 from katib_py.core.objective import Measurement, Metric, ObservationFold, observe
 from katib_py.core.stop_rules import RuleWatch
 from katib_py.core.trial import StopIntent, StopKind, TrialRecord, TrialState, Waiting
-from katib_py.core.verdict import RunEnd, conclude, vanished
+from katib_py.core.verdict import RunEnd, conclude, vanished, why_unavailable
+
+LISTEN_SECONDS: Final = 5.0  # how often runs are looked at that say nothing
+SILENT_SECONDS: Final = 20.0  # a run that has not reported its objective by then is said to be waited for
+SILENT: Final = "MetricNotSeen"
 
 
 @dataclass(slots=True)
@@ -51,6 +56,8 @@ class Lifecycle:
         self._retain = template.retain
         collector = board.experiment.spec.metrics_collector_spec
         self._reported = collector is not None and collector.kind in platform.reported
+        self._sees = self._reported or platform.sees_output
+        self._listened = 0.0
         self._runs: dict[str, LiveRun] = {}
         self._absent: set[str] = set()
         self._over: list[str] = []
@@ -106,6 +113,23 @@ class Lifecycle:
             await self._follow(change)
         for report in reports:
             await self._phase(report, change, now)
+        if self._sees and now - self._listened >= LISTEN_SECONDS:
+            self._listened = now
+            self._note_silence(change, now)
+
+    def _note_silence(self, change: Change, now: float) -> None:
+        """Say of trials that run and have not reported their objective that this is what they wait for."""
+        objective = self._board.objective
+        for name, run in list(self._runs.items()):
+            trial = self._board.live[name]
+            heard = objective.objective_metric_name in run.seen
+            if trial.waiting is None:
+                long = trial.state is TrialState.RUNNING and now - (trial.started or now) >= SILENT_SECONDS
+                if long and not heard and trial.stop is None:
+                    words = why_unavailable(objective, (), run.seen)
+                    self._put(replace(trial, waiting=Waiting(SILENT, words, now)), change, now)
+            elif heard and trial.waiting.reason == SILENT:
+                self._put(replace(trial, waiting=None), change, now)
 
     def _start(self, trial: TrialRecord, adopt_only: bool, change: Change, now: float) -> None:
         try:

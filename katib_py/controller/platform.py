@@ -26,7 +26,7 @@ class Platform:
     """The ports of one platform, and how it renders a trial's run.
 
     `reported` are the collectors whose measurements arrive in the observation log by themselves; those of the others
-    come from the runner.
+    come from the runner; `sees_output`: as they are measured, and not only when the run has ended.
     """
 
     store: Store
@@ -36,6 +36,7 @@ class Platform:
     clock: Clock
     render: Callable[[Board], Render]
     reported: frozenset[CollectorKind] = PUSHED
+    sees_output: bool = False
 
 
 class WallClock:

@@ -102,6 +102,7 @@ class Plant:
             WallClock(COMPANY_SECONDS, self.metrics.turns.observe),
             lambda board: self._render(board, template),
             REPORTED,
+            experiment.spec.early_stopping is not None,
         )
         return Engine(platform, key, wake)
 

@@ -114,6 +114,7 @@ class Session:
             SqlObservations(self.database, experiment.metadata.namespace),
             WallClock(),
             self._renderer,
+            sees_output=True,
         )
 
     def _renderer(self, board: Board) -> Render:
