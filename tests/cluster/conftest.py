@@ -6,7 +6,8 @@ import uuid
 from pathlib import Path
 
 import pytest
-from support.cluster import binaries
+from support.cluster import binaries, images
+from support.cluster import node as nodes
 from support.cluster.access import Access
 from support.cluster.apiserver import CONTROLLERS, ApiServer
 from support.cluster.controllers import Controller
@@ -18,6 +19,7 @@ GIVEN = "KATIB_TEST_KUBECONFIG"
 PROGRAMS = {
     "api_server": (*binaries.API_SERVER, "kube-controller-manager"),
     "own_api_server": (*binaries.API_SERVER, "kube-controller-manager"),
+    "node": nodes.PROGRAMS,
 }
 
 
@@ -40,12 +42,17 @@ def needed(fixtures):
 
 
 def found_or_skipped(fixture):
-    """Find a fixture's programs. In CI their absence is a failure."""
+    """Find a fixture's programs."""
     try:
         for name in needed({fixture}):
             binaries.find(name)
     except binaries.Missing as problem:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(str(problem))
+        cannot_run(str(problem))
+
+
+def cannot_run(reason):
+    """Skip; in CI, where everything is to be had, fail."""
+    (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
 
 
 @pytest.fixture(scope="session")
@@ -70,6 +77,31 @@ def own_api_server(tmp_path_factory):
     with ApiServer(folder) as server:
         yield server
     shutil.rmtree(folder / "etcd")
+
+
+@pytest.fixture(scope="session")
+def node(tmp_path_factory):
+    """A cluster with a real node for all tests; it knows the image images.BASE, a Debian with Python."""
+    if reason := nodes.missing() or images.missing():
+        cannot_run(reason)
+    found_or_skipped("node")
+    try:
+        archive = images.base()
+    except images.Unbuilt as problem:
+        cannot_run(str(problem))
+    folder = tmp_path_factory.mktemp("node")
+    with nodes.Node(folder) as node:
+        node.load(archive)
+        yield node
+    shutil.rmtree(folder / "etcd")
+
+
+@pytest.fixture
+def node_namespace(node):
+    """The name of a new namespace on the node, deleted afterwards with all that is in it."""
+    name = node.namespace(f"test-{uuid.uuid4().hex[:8]}")
+    yield name
+    node.client.delete(f"/api/v1/namespaces/{name}")
 
 
 @pytest.fixture

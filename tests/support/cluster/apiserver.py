@@ -53,9 +53,10 @@ class ApiServer(Access):
         return self
 
     def stop(self):
+        """End it at once: nobody reads its data again."""
         self.client.close()
         for server in (*self._controllers, self.server, self.etcd):
-            server.stop()
+            server.kill()
 
     def kill(self):
         """SIGKILL kube-apiserver; etcd stays, `start` brings it back."""
@@ -175,15 +176,20 @@ def _first(services):
     return services.split("/")[0].rpartition(".")[0] + ".1"
 
 
-def main(folder, *controllers):
+def run_until_signal():
+    """Wait for Ctrl-C or SIGTERM."""
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
+    ended.wait()
+
+
+def main(folder, *controllers):
     with ApiServer(folder) as server:
         if controllers:
             server.start_controllers(*controllers)
         print(server.kubeconfig, flush=True)
-        ended.wait()
+        run_until_signal()
 
 
 if __name__ == "__main__":

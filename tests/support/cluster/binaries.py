@@ -29,10 +29,12 @@ class Program:
 
     @property
     def version(self):
+        """That of its go.mod; a program of our own has none."""
         text = (TOOLS / self.module / "go.mod").read_text()
         # The module that the package is in is the longest required one that its path starts with.
         required = re.findall(r"^(?:require)?\s*(\S+) (v\d\S*)", text, re.MULTILINE)
-        return max((len(path), version) for path, version in required if self.package.startswith(path))[1]
+        versions = [(len(path), version) for path, version in required if self.package.startswith(path)]
+        return max(versions)[1] if versions else "v1"
 
     @property
     def path(self):
@@ -47,6 +49,7 @@ PROGRAMS = {
     program.name: program
     for program in (
         Program("etcd", "etcd", "go.etcd.io/etcd/server/v3"),
+        Program("pause", "pause", "."),
         *map(
             kubernetes,
             ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl"),
@@ -72,7 +75,7 @@ def find(name):
         return given
     program = PROGRAMS[name]
     if not program.path.exists():
-        with _alone(program.path.parent):
+        with alone(program.path.parent):
             if not program.path.exists():
                 _build(program)
     return program.path
@@ -99,8 +102,8 @@ def find_go():
 
 
 @contextmanager
-def _alone(folder):
-    """Test workers that run side by side build once."""
+def alone(folder):
+    """Test workers that run side by side build once: one at a time in here."""
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -112,7 +115,7 @@ def _build(program):
     if go is None:
         raise Missing(
             f"{program.name} is not built and there is no Go: install the dev packages (`python3 start.py test` does), "
-            f"or set {ENVTEST} to a folder with etcd and kube-apiserver"
+            f"or set {ENVTEST} to a folder that has it"
         )
     unfinished = program.path.with_name(f".{program.name}")
     flags = f"-s -w {VERSION_FLAG}={program.version}"

@@ -1,0 +1,3 @@
+module katib-py/tests/cluster/tools/pause
+
+go 1.21
