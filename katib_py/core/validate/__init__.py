@@ -26,7 +26,8 @@ class Checks:
 
     `check_regex` says what is wrong with a metric filter as RE2 ("must …"), or None. `algorithms` and `early_stopping`
     are the names that can be had. `config_maps` are those that a template may come from. `broken` are the paths of
-    fields that could not be read (`Parsed.broken`): problems that only follow from them are left out.
+    fields that could not be read (`Parsed.broken`): problems that only follow from them are left out. `in_pods`:
+    trials run in pods.
     """
 
     check_regex: Callable[[str], str | None] | None = None
@@ -34,6 +35,7 @@ class Checks:
     early_stopping: Collection[str] | None = None
     config_maps: ConfigMaps | None = None
     broken: Collection[str] = ()
+    in_pods: bool = False
 
 
 NO_CHECKS: Final = Checks()
@@ -55,4 +57,4 @@ def _problems(experiment: Experiment, checks: Checks) -> Iterator[Problem]:
     yield from early_stopping_problems(spec.early_stopping, checks.early_stopping)
     yield from search_space_problems(spec)
     yield from template_problems(spec, checks.config_maps)
-    yield from collector_problems(spec.metrics_collector_spec, checks.check_regex)
+    yield from collector_problems(spec.metrics_collector_spec, checks.check_regex, checks.in_pods)

@@ -7,6 +7,7 @@ from typing import Final
 
 from katib_py.core.errors import Problem, show
 from katib_py.core.experiment import CollectorKind, FileSystemPath, HttpGet, MetricsCollectorSpec, Source
+from katib_py.core.sidecar import metrics_folder, metrics_path
 
 PATH: Final = "spec.metricsCollectorSpec"
 FILE_PATH: Final = f"{PATH}.source.fileSystemPath"
@@ -14,10 +15,15 @@ FILE_PATH: Final = f"{PATH}.source.fileSystemPath"
 CheckRegex = Callable[[str], str | None]
 
 
-def collector_problems(spec: MetricsCollectorSpec | None, check_regex: CheckRegex | None) -> Iterator[Problem]:
+def collector_problems(
+    spec: MetricsCollectorSpec | None, check_regex: CheckRegex | None, in_pods: bool = False
+) -> Iterator[Problem]:
     """What the kind of collector needs, and the filters of every kind."""
     if spec is None:
         return
+    if in_pods and metrics_folder(spec) == "/":
+        words = f"is {show(metrics_path(spec))}; must be in a folder, which becomes a volume that the collector shares"
+        yield Problem(f"{FILE_PATH}.path", words)
     source = spec.source or Source()
     path = source.file_system_path or FileSystemPath()
     match spec.kind:

@@ -1,0 +1,67 @@
+"""Experiments: defaulted and repaired, and refused with every reason at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from katib_py.backends.k8s.api import Api
+from katib_py.backends.k8s.errors import Absent, ApiError
+from katib_py.backends.k8s.resources import CONFIG_MAPS
+from katib_py.backends.k8s.webhooks.reviews import Answer, Question
+from katib_py.core.admission import Verdict, review
+from katib_py.core.errors import Problem, show
+from katib_py.core.validate import Checks
+
+LATER: Final = "is not there; trials begin once it is"
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentWebhook:
+    """Answers about Experiments; `checks` says what is known of the platform at the moment."""
+
+    api: Api
+    checks: Callable[[], Checks]
+
+    async def mutate(self, question: Question) -> Answer:
+        """The defaults as a patch. What cannot be stored is refused here already: before the API server compares the
+        object with its definition's schema, which would hide the other problems.
+        """
+        verdict, _ = await self._review(question)
+        return Answer(tuple(verdict.patch), (), verdict.message if verdict.errors else "")
+
+    async def validate(self, question: Question) -> Answer:
+        """Yes, or every problem; and what its author should know."""
+        verdict, known = await self._review(question)
+        warnings = tuple(str(problem) for problem in (*verdict.warnings, *known))
+        return Answer((), warnings, verdict.message if verdict.errors else "")
+
+    async def _review(self, question: Question) -> tuple[Verdict, list[Problem]]:
+        if question.subresource:
+            return Verdict(), []
+        checks, known = await self._with_config_map(question.new, self.checks())
+        # A large document takes a while, and experiments are driven on this loop.
+        return await asyncio.to_thread(review, question.new, question.old, checks), known
+
+    async def _with_config_map(self, document: Any, checks: Checks) -> tuple[Checks, list[Problem]]:
+        """The checks with the ConfigMap that the template comes from: one that is not there yet may come later."""
+        source = _get(document, "spec", "trialTemplate", "configMap")
+        namespace, name = _get(source, "configMapNamespace"), _get(source, "configMapName")
+        if not isinstance(namespace, str) or not isinstance(name, str) or not namespace or not name:
+            return checks, []
+        try:
+            found = await self.api.get(CONFIG_MAPS, namespace, name)
+        except Absent:
+            words = f"the ConfigMap {show(name)} of the namespace {show(namespace)} {LATER}"
+            return checks, [Problem("spec.trialTemplate.configMap", words, "warning")]
+        except ApiError:
+            return checks, []  # the controller will say what keeps it from reading
+        return replace(checks, config_maps={(namespace, name): found.get("data") or {}}), []
+
+
+def _get(value: Any, *path: str) -> Any:
+    for step in path:
+        value = value.get(step) if isinstance(value, Mapping) else None
+    return value
