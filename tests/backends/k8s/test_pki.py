@@ -9,6 +9,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -111,6 +114,24 @@ def test_a_certificate_that_is_refused_anyway_is_replaced_at_once(bundle):
     wrong = Bundle(bundle.authorities, bundle.authority_key, stranger)
     assert renewed(wrong, NAMES, NOW, False).serving != stranger
     assert renewed(bundle, NAMES, NOW + 366 * DAY, False).serving != bundle.serving
+
+
+def test_what_katibs_generator_left_is_taken_over():
+    """An RSA authority without an identifier of its key, and one name in the certificate."""
+    key = rsa.generate_private_key(65537, 2048)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "katib-ca")])
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = builder.not_valid_before(NOW).not_valid_after(NOW + 3650 * DAY).serial_number(1)
+    certificate = builder.add_extension(x509.BasicConstraints(True, None), True).sign(key, hashes.SHA256())
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption())
+    authority = Pair(certificate.public_bytes(serialization.Encoding.PEM), key.private_bytes(*form))
+    theirs = Bundle((authority.certificate,), authority.key, new_serving(authority, NAMES[:1], NOW))
+    held = Bundle.of(theirs.data())
+    assert held == theirs
+    assert renewed(held, NAMES, NOW, False) is None
+    taken = renewed(held, NAMES, NOW, True)
+    assert taken.authorities == theirs.authorities
+    assert accepted(taken, taken.trusted(NOW), NOW)
 
 
 @settings(max_examples=15, deadline=None)
