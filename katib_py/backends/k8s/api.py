@@ -5,6 +5,7 @@ The official client's typed models cost several times the request itself, and lo
 
 from __future__ import annotations
 
+import copy
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -16,18 +17,24 @@ from urllib.parse import urlencode
 import aiohttp
 from kubernetes.aio import client, config
 
-from katib_py.backends.k8s.errors import ApiError, Unreachable, error_of, error_of_event
+from katib_py.backends.k8s.connection import (
+    CALL_SECONDS,
+    CONNECT_SECONDS,
+    Call,
+    Connection,
+    body_of,
+    unreachable,
+)
+from katib_py.backends.k8s.errors import Unreachable, error_of, error_of_event
+from katib_py.backends.k8s.fence import Fence
 from katib_py.backends.k8s.resources import Resource
-from katib_py.core.errors import InvalidInput, Problem
+from katib_py.core.errors import InvalidInput, Problem, show
 
 Json = dict[str, Any]
 
-CALL_SECONDS: Final = 30.0
-CONNECT_SECONDS: Final = 10.0
 WATCH_SECONDS: Final = 300  # how long the API server keeps a watch open before it is renewed
 SILENT_SECONDS: Final = WATCH_SECONDS + 30.0
 PAGE_SIZE: Final = 500
-CONNECTIONS: Final = 256  # watches and followed logs hold one each
 
 MERGE: Final = "application/merge-patch+json"
 JSON_PATCH: Final = "application/json-patch+json"
@@ -78,11 +85,10 @@ class Api:
     `observe` is told of every request's method, status code and seconds.
     """
 
-    def __init__(self, configuration: client.Configuration) -> None:
-        configuration.connection_pool_maxsize = CONNECTIONS
+    def __init__(self, connection: Connection) -> None:
         self.observe: Observe = _unobserved
-        self._client = client.ApiClient(configuration)
-        self._configuration = configuration
+        self._connection = connection
+        self._fence = Fence()
 
     @classmethod
     async def connect(cls, kubeconfig: str | None = None) -> Api:
@@ -98,11 +104,17 @@ class Api:
                 await _load_default(configuration)
         except (config.ConfigException, OSError, ValueError) as error:
             raise InvalidInput([Problem("--kubeconfig", f"no cluster can be found: {error}")]) from error
-        return cls(configuration)
+        return cls(Connection(configuration))
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.close()
+        await self._connection.close()
+
+    def fenced(self, fence: Fence) -> Api:
+        """The same connections, for somebody who may write only while the fence is open; others raise Fenced."""
+        other = copy.copy(self)
+        other._fence = fence
+        return other
 
     async def get(self, resource: Resource, namespace: str, name: str) -> Json:
         """One object."""
@@ -147,9 +159,10 @@ class Api:
             body["preconditions"] = {"uid": uid}
         await self.request("DELETE", resource.path(*where), body)
 
+    @asynccontextmanager
     async def watch(
         self, resource: Resource, version: str, selection: Selection = EVERYTHING
-    ) -> AsyncIterator[WatchEvent]:
+    ) -> AsyncIterator[AsyncIterator[WatchEvent]]:
         """What happens after that resourceVersion, until the API server ends the watch; raises Expired."""
         query = {
             **selection.query(),
@@ -159,11 +172,7 @@ class Api:
             "timeoutSeconds": str(WATCH_SECONDS),
         }
         async with self.stream(f"{resource.path(selection.namespace)}?{urlencode(query)}", SILENT_SECONDS) as response:
-            async for line in _lines(response):
-                event = json.loads(line)
-                if event["type"] == "ERROR":
-                    raise error_of_event(event["object"])
-                yield WatchEvent(event["type"], event["object"])
+            yield _events(response)
 
     async def request(
         self,
@@ -174,61 +183,59 @@ class Api:
     ) -> Json:
         """One request and the JSON of its answer."""
         began = time.monotonic()
-        response = await self._send(method, path, body, content, aiohttp.ClientTimeout(CALL_SECONDS))
+        call = Call(method, path, None if body is None else body_of(body), content)
+        response = await self._connection.send(call, self._fence, aiohttp.ClientTimeout(CALL_SECONDS))
         try:
             payload = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise _unreachable(error) from error
+            raise unreachable(error) from error
         self.observe(method, response.status, time.monotonic() - began)
         if response.status >= 400:
             raise error_of(response.status, payload)
-        answer: Json = json.loads(payload) if payload else {}
-        return answer
+        return _parsed(payload) if payload else {}
 
     @asynccontextmanager
     async def stream(self, path: str, silence: float | None) -> AsyncIterator[aiohttp.ClientResponse]:
         """A GET whose answer is read as it comes; `silence` is how many seconds it may say nothing."""
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=silence)
-        response = await self._send("GET", path, None, "application/json", timeout)
+        response = await self._connection.send(Call("GET", path), self._fence, timeout)
         try:
             if response.status >= 400:
                 raise error_of(response.status, await response.read())
             yield response
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise _unreachable(error) from error
+            raise unreachable(error) from error
         finally:
             response.close()
 
-    async def _send(
-        self, method: str, path: str, body: Any, content: str, timeout: aiohttp.ClientTimeout
-    ) -> aiohttp.ClientResponse:
-        headers = {"Content-Type": content, "Accept": "application/json", **await self._authorization()}
-        url = f"{self._configuration.host}{path}"
-        try:
-            answer = await self._client.rest_client.request(
-                method, url, headers=headers, body=body, _request_timeout=timeout
-            )
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise _unreachable(error) from error
-        response: aiohttp.ClientResponse = answer.response
-        return response
 
-    async def _authorization(self) -> dict[str, str]:
-        settings = (await self._configuration.auth_settings()).get("BearerToken")
-        return {str(settings["key"]): str(settings["value"])} if settings else {}
+async def _events(response: aiohttp.ClientResponse) -> AsyncIterator[WatchEvent]:
+    async for line in _lines(response):
+        event = _parsed(line)
+        if event.get("type") == "ERROR":
+            raise error_of_event(event["object"])
+        yield WatchEvent(event["type"], event["object"])
 
 
 async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
     """The lines of a streamed answer; an object may be longer than what a line of aiohttp's may be."""
-    held = bytearray()
+    rest = b""
     async for chunk in response.content.iter_any():
-        held += chunk
-        *lines, rest = bytes(held).split(b"\n") if b"\n" in chunk else [bytes(held)]
-        if lines:
-            held = bytearray(rest)
+        *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
             if line:
                 yield line
+
+
+def _parsed(text: bytes) -> Json:
+    """An answer; what is no JSON came from somebody between us and the API server."""
+    try:
+        parsed = json.loads(text)
+    except ValueError as error:
+        raise unreachable(error) from error
+    if not isinstance(parsed, dict):
+        raise Unreachable(0, "Unreachable", f"the API server answers {show(parsed)}, which is no object")
+    return parsed
 
 
 async def _load_default(configuration: client.Configuration) -> None:
@@ -236,8 +243,3 @@ async def _load_default(configuration: client.Configuration) -> None:
         config.load_incluster_config(client_configuration=configuration)
     except config.ConfigException:
         await config.load_kube_config(client_configuration=configuration)
-
-
-def _unreachable(error: BaseException) -> ApiError:
-    words = str(error) or type(error).__name__
-    return Unreachable(0, "Unreachable", f"the API server does not answer: {words}")

@@ -19,8 +19,11 @@ from katib_py.core.names import LABEL_TRIAL
 class Follower(Protocol):
     """Follows one trial's run."""
 
-    def object_changed(self, document: Json | None) -> None:
-        """The run object is as given; None once it is gone."""
+    def object_changed(self, document: Json) -> None:
+        """The run object is as given."""
+
+    def object_gone(self, uid: str) -> None:
+        """The run object with this uid is gone."""
 
     def pods_changed(self) -> None:
         """One of the run's pods is new, different or gone."""
@@ -76,10 +79,15 @@ class Cluster:
         await self.kinds.close()
         await self.disposal.close()
 
-    def _object_changed(self, name: Name, document: Json | None) -> None:
+    def _object_changed(self, name: Name, old: Json | None, new: Json | None) -> None:
         # A run object has its trial's name.
-        if (follower := self._followers.get(name)) is not None:
-            follower.object_changed(document)
+        follower = self._followers.get(name)
+        if follower is None:
+            return
+        if new is not None:
+            follower.object_changed(new)
+        elif old is not None:
+            follower.object_gone(old["metadata"]["uid"])
 
     def _pod_changed(self, name: Name, old: Pod | None, new: Pod | None) -> None:
         pod = new or old

@@ -96,18 +96,25 @@ async def _lead(options: Options, api: Api) -> None:
         await _act(options, api)
         return
     leadership = Leadership(api, *options.lease, f"{socket.gethostname()}_{uuid.uuid4().hex[:8]}")
-    while True:
-        await leadership.acquired()
-        acting, losing = asyncio.create_task(_act(options, api)), asyncio.create_task(leadership.lost())
-        try:
-            await asyncio.wait({acting, losing}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (acting, losing):
-                task.cancel()
-            await asyncio.gather(acting, losing, return_exceptions=True)
-            await leadership.release()
-        if not acting.cancelled():
-            acting.result()
+    try:
+        while True:
+            await leadership.acquired()
+            await _act_while_leading(options, api.fenced(leadership.fence), leadership)
+    finally:
+        await leadership.release()
+
+
+async def _act_while_leading(options: Options, api: Api, leadership: Leadership) -> None:
+    acting, losing = asyncio.create_task(_act(options, api)), asyncio.create_task(leadership.lost())
+    try:
+        done, _ = await asyncio.wait({acting, losing}, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        # The lease is held until all has been let go of.
+        for task in (acting, losing):
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
 
 async def _act(options: Options, api: Api) -> None:

@@ -20,7 +20,7 @@ from katib_py.backends.k8s.resources import EVENTS, Resource
 from katib_py.backends.k8s.site import Site, suspended, switch
 from katib_py.controller.ports import RunOrder, RunPhase, RunReport
 from katib_py.core.conditions import Match
-from katib_py.core.errors import StoreUnavailable
+from katib_py.core.errors import Conflict, StoreUnavailable
 from katib_py.core.names import ANNOTATION_SUSPENDED
 from katib_py.core.objective import Measurement
 from katib_py.core.trial import TrialState
@@ -46,6 +46,8 @@ class Course:
     announce: Announce
     over: bool = False  # whether the run has had its verdict
     _document: Json | None = None
+    _uid: str = ""  # the run object's, once there is one
+    _gone: set[str] = field(default_factory=set)
     _resource: Resource | None = None
     _task: asyncio.Task[None] | None = None
     _output: RunOutput | None = None
@@ -86,13 +88,18 @@ class Course:
             return None
         return self._resource, self._document["metadata"]["uid"]
 
-    def object_changed(self, document: Json | None) -> None:
-        """The run object is as given; None once it is gone."""
-        if document is not None and not owned_by(document, self.order.trial_uid):
-            return
-        if document is None and self._document is None:
+    def object_changed(self, document: Json) -> None:
+        """The run object is as given; news of the attempt before may still come in."""
+        if not owned_by(document, self.order.trial_uid) or self._uid not in {"", document["metadata"]["uid"]}:
             return
         self._document = document
+        self._changed.set()
+
+    def object_gone(self, uid: str) -> None:
+        """The run object with this uid is gone."""
+        self._gone.add(uid)
+        if self._document is not None and self._document["metadata"]["uid"] == uid:
+            self._document = None
         self._changed.set()
 
     def pods_changed(self) -> None:
@@ -168,7 +175,10 @@ class Course:
             except AlreadyExists:
                 self._changed.set()  # so that the next look asks what is there
                 raise
-        self._document = self._document or there
+        self._uid = there["metadata"]["uid"]
+        # What the watch has told of this very object meanwhile is newer.
+        if self._document is None or self._document["metadata"]["uid"] != self._uid:
+            self._document = there if self._uid not in self._gone else None
         return True
 
     async def _existing(self) -> Json | None:
@@ -261,7 +271,7 @@ class Course:
         while True:
             try:
                 await self.cluster.api.delete(self._resource, self.trial, document["metadata"]["uid"], policy)
-            except (Absent, AlreadyExists, Refused):
+            except (Absent, Conflict, Refused):
                 return
             except ApiError:
                 await asyncio.sleep(RETRY[min(tries, len(RETRY) - 1)])

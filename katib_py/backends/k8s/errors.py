@@ -39,7 +39,11 @@ class Refused(ApiError):
 
 
 class Unreachable(ApiError, StoreUnavailable):
-    """The API server cannot be reached, or is too busy to answer."""
+    """The API server cannot be reached, is too busy to answer, or does not know us at the moment."""
+
+
+class Fenced(Unreachable):
+    """The write was not sent: this process may have lost the right to it."""
 
 
 def error_of(status: int, body: bytes) -> ApiError:
@@ -64,8 +68,9 @@ def _kind(status: int, reason: str) -> type[ApiError]:
         return AlreadyExists if reason == "AlreadyExists" else Changed
     if status == 410:
         return Expired
-    # 422 is also what a JSON Patch is answered whose test does not hold.
-    if status in {400, 401, 403, 405, 406, 413, 415, 422}:
+    # 422 is also what a JSON Patch is answered whose test does not hold. An API server that starts says 401 to
+    # everybody, and so it does when a token has run out that is about to be renewed: both pass.
+    if status in {400, 403, 405, 406, 413, 415, 422}:
         return Refused
     return Unreachable
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from katib_py.backends.k8s.api import Api, Json
-from katib_py.backends.k8s.errors import ApiError
+from katib_py.backends.k8s.errors import AlreadyExists, ApiError, Unreachable
 from katib_py.backends.k8s.resources import EVENTS
 from katib_py.controller.ports import Event, Key
 from katib_py.core.names import API_VERSION
@@ -19,6 +19,7 @@ from katib_py.core.status import time_text
 MOST: Final = 1000  # waiting to be written; beyond that the oldest are dropped
 LONGEST: Final = 1024  # of a message: the API server refuses longer ones
 COMPONENT: Final = "katib-py"
+AWAY_SECONDS: Final = 2.0
 PAUSE_SECONDS: Final = 0.05  # events are worth less than the writes that they would crowd out
 
 log = logging.getLogger(__name__)
@@ -54,12 +55,23 @@ class EventWriter:
             await self._more.wait()
             self._more.clear()
             while self._queue:
-                told = self._queue.popleft()
-                try:
-                    await self._api.create(EVENTS, told.namespace, _document(told))
-                except ApiError as error:
-                    log.info("an event of %s is not written: %s", told.event.name, error)
-                await asyncio.sleep(PAUSE_SECONDS)
+                await self._write(self._queue.popleft())
+
+    async def _write(self, told: Told) -> None:
+        """Write one event: once the API server answers, if it takes it at all."""
+        document = _document(told)
+        while True:
+            try:
+                await self._api.create(EVENTS, told.namespace, document)
+            except Unreachable:
+                await asyncio.sleep(AWAY_SECONDS)
+                continue
+            except AlreadyExists:
+                pass  # the answer to an earlier try was lost
+            except ApiError as error:
+                log.info("an event of %s is not written: %s", told.event.name, error)
+            await asyncio.sleep(PAUSE_SECONDS)
+            return
 
 
 def _document(told: Told) -> Json:

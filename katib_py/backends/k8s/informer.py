@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterator
 from typing import Final, Generic, NamedTuple, TypeVar
 
@@ -13,8 +14,10 @@ from katib_py.backends.k8s.resources import Resource
 
 T = TypeVar("T")
 
-BACKOFF: Final = (0.1, 0.5, 1.0, 2.0, 5.0)
+BACKOFF: Final = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
+QUICK_SECONDS: Final = 1.0  # what ends sooner than this counts as a failure, whatever it says
 REFUSED_SECONDS: Final = 10.0  # how often a resource is tried that does not exist, or that we may not read
+AHEAD: Final = 504  # the server has not come as far as the version that we know, and may never: its data are others
 
 log = logging.getLogger(__name__)
 
@@ -30,11 +33,19 @@ class Name(NamedTuple):
 Changed = Callable[[Name, T | None, T | None], None]
 
 
+class Held(NamedTuple, Generic[T]):
+    """What is known of an object."""
+
+    uid: str
+    form: T
+
+
 class Informer(Generic[T]):
     """Keeps `slim(object)` of every object of a selection, and tells of changes.
 
-    What happens while the connection is lost is told as the difference, once it is back. `trouble` says in words what
-    keeps it from reading, and is empty while it reads.
+    What happens while the connection is lost is told as the difference, once it is back; an object that was replaced by
+    another of its name is told as gone and as new. `trouble` says in words what keeps it from reading, and is empty
+    while it reads.
     """
 
     def __init__(
@@ -51,18 +62,18 @@ class Informer(Generic[T]):
         self._slim = slim
         self._changed = changed
         self._selection = selection
-        self._held: dict[Name, T] = {}
+        self._held: dict[Name, Held[T]] = {}
         self._version = ""
         self._listed = asyncio.Event()
-        self._failures = 0
 
     def get(self, name: Name) -> T | None:
         """The object as last seen."""
-        return self._held.get(name)
+        held = self._held.get(name)
+        return None if held is None else held.form
 
     def items(self) -> Iterator[tuple[Name, T]]:
         """Every object as last seen."""
-        return iter(list(self._held.items()))
+        return iter([(name, held.form) for name, held in self._held.items()])
 
     def __len__(self) -> int:
         return len(self._held)
@@ -73,27 +84,36 @@ class Informer(Generic[T]):
 
     async def run(self) -> None:
         """List, watch, and start anew whatever happens; never returns."""
+        failures = 0
         while True:
-            try:
-                if not self._version:
-                    await self._list()
-                await self._watch()
-                self._failures = 0
-            except Expired:
-                self._version = ""
-            except (Absent, Refused) as error:
-                # As the resource may be another one when it comes back, what is known of it is void.
-                self._version = ""
-                await self._rest(error, REFUSED_SECONDS)
-            except ApiError as error:
-                await self._rest(error, BACKOFF[min(self._failures, len(BACKOFF) - 1)])
-                self._failures += 1
+            began = time.monotonic()
+            pause = await self._read()
+            failures = failures + 1 if time.monotonic() - began < QUICK_SECONDS else 0
+            await asyncio.sleep(max(pause, BACKOFF[min(failures, len(BACKOFF) - 1)]))
 
-    async def _rest(self, error: ApiError, seconds: float) -> None:
+    async def _read(self) -> float:
+        """Read until something ends it; how many seconds to leave the server alone."""
+        try:
+            if not self._version:
+                await self._list()
+            await self._watch()
+        except Expired:
+            self._version = ""
+        except (Absent, Refused) as error:
+            # As the resource may be another one when it comes back, what is known of it is void.
+            self._version = ""
+            self._complain(error)
+            return REFUSED_SECONDS
+        except ApiError as error:
+            if error.status == AHEAD:
+                self._version = ""
+            self._complain(error)
+        return 0.0
+
+    def _complain(self, error: ApiError) -> None:
         if str(error) != self.trouble:
             log.warning("%s cannot be watched: %s", self.resource.plural, error)
         self.trouble = str(error)
-        await asyncio.sleep(seconds)
 
     async def _list(self) -> None:
         gone = set(self._held)
@@ -105,29 +125,32 @@ class Informer(Generic[T]):
         for name in gone:
             self._drop(name)
         self._version = version
-        self.trouble = ""
         self._listed.set()
 
     async def _watch(self) -> None:
-        async for kind, item in self._api.watch(self.resource, self._version, self._selection):
+        async with self._api.watch(self.resource, self._version, self._selection) as events:
             self.trouble = ""
-            if kind == "DELETED":
-                self._drop(_name(item))
-            elif kind != "BOOKMARK":
-                self._put(item)
-            self._version = item["metadata"]["resourceVersion"]
+            async for kind, item in events:
+                if kind == "DELETED":
+                    self._drop(_name(item))
+                elif kind != "BOOKMARK":
+                    self._put(item)
+                self._version = item["metadata"]["resourceVersion"]
 
     def _put(self, item: Json) -> Name:
-        name = _name(item)
-        old, new = self._held.get(name), self._slim(item)
-        self._held[name] = new
-        self._changed(name, old, new)
+        name, uid, new = _name(item), item["metadata"]["uid"], self._slim(item)
+        old = self._held.get(name)
+        if old is not None and old.uid != uid:
+            self._drop(name)
+            old = None
+        self._held[name] = Held(uid, new)
+        self._changed(name, None if old is None else old.form, new)
         return name
 
     def _drop(self, name: Name) -> None:
         old = self._held.pop(name, None)
         if old is not None:
-            self._changed(name, old, None)
+            self._changed(name, old.form, None)
 
 
 def _name(item: Json) -> Name:

@@ -13,8 +13,8 @@ from katib_py.backends.k8s.informer import Informer, Name
 from katib_py.backends.k8s.resources import JOBS, Resource
 from katib_py.core.names import LABEL_TRIAL
 
-# Told of the objects of trials: of new and changed ones, and of those that are gone with None.
-Told = Callable[[Name, Json | None], None]
+# Told of the objects of trials, as they were and as they are: None for what is new, or gone.
+Told = Callable[[Name, Json | None, Json | None], None]
 
 KNOWN: Final = {("batch/v1", "Job"): JOBS}
 
@@ -42,7 +42,7 @@ class Kinds:
     def watch(self, resource: Resource) -> Informer[Json]:
         """The informer of a resource, which is watched from now on."""
         if resource not in self._informers:
-            informer = Informer(self._api, resource, _itself, self._changed, self._selection)
+            informer = Informer(self._api, resource, _itself, self._told, self._selection)
             self._informers[resource] = informer
             task = asyncio.create_task(informer.run())
             self._tasks.add(task)
@@ -58,9 +58,6 @@ class Kinds:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def _changed(self, name: Name, old: Json | None, new: Json | None) -> None:
-        self._told(name, new)
 
     async def _discover(self, api_version: str, kind: str) -> Resource:
         group, _, version = api_version.rpartition("/")

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Final
 
 from katib_py.backends.k8s.cluster import Cluster
 from katib_py.backends.k8s.disposal import Rest
+from katib_py.backends.k8s.errors import ApiError
 from katib_py.backends.k8s.ledger import owned_by
 from katib_py.backends.k8s.trials import Trials
 
 PAUSE_SECONDS: Final = 60.0
 FIRST_SECONDS: Final = 5.0
+LISTED_SECONDS: Final = 5.0  # a kind that we may not list is looked at again the next time
 
 
 class Sweeper:
@@ -25,10 +28,18 @@ class Sweeper:
         """Sweep; never returns."""
         await asyncio.sleep(FIRST_SECONDS)
         while True:
-            self.sweep()
+            await self._watch()
+            self._sweep()
             await asyncio.sleep(PAUSE_SECONDS)
 
-    def sweep(self) -> None:
+    async def _watch(self) -> None:
+        """Have every kind watched that a trial ever ran as: experiments that have ended need none any more."""
+        for api_version, kind in sorted(self._trials.kinds):
+            with suppress(ApiError, TimeoutError):
+                resource = await self._cluster.kinds.resource({"apiVersion": api_version, "kind": kind})
+                await asyncio.wait_for(self._cluster.kinds.watch(resource).ready(), LISTED_SECONDS)
+
+    def _sweep(self) -> None:
         """Look once. What is being followed is its follower's to delete."""
         for resource, informer in self._cluster.kinds.watched():
             for name, document in informer.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from katib_py.backends.k8s.api import Api, Json, Selection
@@ -28,12 +28,16 @@ Disturbed = Callable[[Name], None]
 
 
 class Trials:
-    """Watches every Trial; `gone` is told of each that was deleted."""
+    """Watches every Trial; `gone` is told of each that was deleted.
+
+    `kinds` are the apiVersion and kind of every run object that is not to be kept.
+    """
 
     def __init__(self, api: Api, namespace: str, disturbed: Disturbed, gone: Callable[[Name], None]) -> None:
+        self.kinds: set[tuple[str, str]] = set()
         self._disturbed = disturbed
         self._gone = gone
-        self._informer: Informer[Trial] = Informer(api, TRIALS, slim, self._changed, Selection(namespace))
+        self._informer: Informer[Trial] = Informer(api, TRIALS, self._slim, self._changed, Selection(namespace))
 
     async def run(self) -> None:
         """Watch; never returns."""
@@ -51,6 +55,12 @@ class Trials:
         """Every trial."""
         return self._informer.items()
 
+    def _slim(self, document: Json) -> Trial:
+        trial, run = slim(document), _mapping(_mapping(document.get("spec")).get("runSpec"))
+        if run.get("kind") and not trial.retain:
+            self.kinds.add((str(run.get("apiVersion", "")), str(run["kind"])))
+        return trial
+
     def _changed(self, name: Name, old: Trial | None, new: Trial | None) -> None:
         if old is None:
             return
@@ -66,9 +76,10 @@ FINISHED = frozenset(state.value for state in TrialState if state.finished)
 
 
 def slim(document: Json) -> Trial:
-    """The facts of a Trial object."""
-    metadata, status = document["metadata"], document.get("status") or {}
-    conditions: list[dict[str, Any]] = status.get("conditions") or []
+    """The facts of a Trial object; one that Katib's own definitions let in may hold anything."""
+    metadata, status = document["metadata"], _mapping(document.get("status"))
+    found = status.get("conditions")
+    conditions = [entry for entry in found if isinstance(entry, Mapping)] if isinstance(found, list) else []
     held = {str(entry.get("type")) for entry in conditions if entry.get("status") == "True"}
     ended = bool(held & FINISHED)
     told = TrialState.EARLY_STOPPED.value in held and not status.get("completionTime")
@@ -78,5 +89,9 @@ def slim(document: Json) -> Trial:
         str(conditions[-1].get("type")) if conditions else "Unknown",
         ended and not told,
         told,
-        bool((document.get("spec") or {}).get("retainRun")),
+        bool(_mapping(document.get("spec")).get("retainRun")),
     )
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
