@@ -143,9 +143,12 @@ def controller(  # noqa: PLR0913, PLR0917 - an entry point
 @guarded
 def manifests(
     crds: Annotated[bool, typer.Option("--crds", help="The CustomResourceDefinitions only.")] = False,
+    overlay: Annotated[str, typer.Option(help="The installation, a folder of manifests/overlays.")] = "standalone",
+    image: Annotated[str | None, typer.Option(help="The image of katib-py.")] = None,
+    namespace: Annotated[str, typer.Option("-n", "--namespace", help="The namespace of katib-py.")] = "kubeflow",
 ) -> None:
-    """Print what a cluster is given, as YAML for `kubectl apply --server-side`."""
-    installation.manifests(crds)
+    """Print what a cluster is given, as YAML for `kubectl apply --server-side -f -`."""
+    installation.manifests(crds, installation.Installation(overlay, image, namespace))
 
 
 @app.command()
