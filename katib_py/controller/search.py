@@ -119,8 +119,7 @@ class Search:
     def learn(self, trial: TrialRecord) -> None:
         """A trial has finished; told in order of finishing."""
         assert self._experiment.spec.objective is not None
-        if DELTA in self._features:
-            self._history.fresh.append(trial_message(trial, self._experiment.spec.objective))
+        self._history.fresh.append(trial_message(trial, self._experiment.spec.objective))
 
     def describe(self, experiment: Experiment, settings: Iterable[tuple[str, str]]) -> None:
         """Speak of the experiment as it is now, the settings that the service returned over its own (api.md §12)."""
@@ -198,12 +197,12 @@ class Search:
     async def _suggest_anew(self, request: api.GetSuggestionsRequest, wanted: Wanted) -> api.GetSuggestionsReply:
         """The service lacks the history: send all of it."""
         known = await self._whole_history()
+        told = len(self._history.fresh)
         del request.trials[:]
         request.history.count, request.history.digest = 0, history.EMPTY
         _add(request, known, wanted.active)
         reply = await self._get(request)
-        later = self._history.count + len(self._history.fresh) - len(known)
-        self._history = History(fresh=[*known, *self._history.fresh[len(self._history.fresh) - later :]])
+        self._history = History(fresh=[*known, *self._history.fresh[told:]])
         self._history.sent(known)
         return reply
 
@@ -214,9 +213,15 @@ class Search:
         return await self._stopping.rules(self._message, self._experiment, trials)
 
     async def _whole_history(self) -> list[api.Trial]:
+        """Every finished trial: those that the store has, and those whose ends are only being written."""
         objective = self._experiment.spec.objective
         assert objective is not None
-        return [trial_message(trial, objective) for trial in await self._finished()]
+        stored = [trial_message(trial, objective) for trial in await self._finished()]
+        names = {trial.name for trial in stored}
+        unwritten = [trial for trial in self._history.fresh if trial.name not in names]
+        if DELTA not in self._features:
+            self._history.fresh = list(unwritten)
+        return [*stored, *unwritten]
 
     async def _get(self, request: api.GetSuggestionsRequest) -> api.GetSuggestionsReply:
         reply: api.GetSuggestionsReply = await self._call("GetSuggestions", request)

@@ -10,7 +10,7 @@ from support.cluster.processes import free_ports
 
 def config(folder, leader=False, **controller):
     """A katib-config file."""
-    lines = [f"    {name}: {value}" for name, value in controller.items()]
+    lines = [f"    {name}: {value}" for name, value in {"webhookPort": 0, **controller}.items()]
     lines += ["    enableLeaderElection: true"] if leader else []
     text = "\n".join(["apiVersion: config.kubeflow.org/v1beta1", "kind: KatibConfig", "init:", "  controller:", *lines])
     path = folder / "katib-config.yaml"

@@ -23,7 +23,7 @@ def theirs():
 @pytest.fixture
 def configured(api_server, crds, namespace, tmp_path, theirs):
     """A controller whose katib-config names the third party's services."""
-    off = {"controller": {"metricsAddr": "0", "healthzAddr": "0"}}
+    off = {"controller": {"metricsAddr": "0", "healthzAddr": "0", "webhookPort": 0}}
     runtime = {
         "suggestions": [{"algorithmName": "theirs", "address": theirs.address}],
         "earlyStoppings": [{"algorithmName": "their-stopping", "address": theirs.address}],

@@ -152,7 +152,7 @@ def test_everything_wrong_is_said_at_once_with_its_place():
     found = problems(
         {
             "apiVersion": "v1",
-            "init": {"controller": {"trialResources": ["Job"], "webhookPort": 0, "metricsAddr": "x", "webhookPrt": 1}},
+            "init": {"controller": {"trialResources": ["Job"], "webhookPort": -1, "metricsAddr": "x", "webhookPrt": 1}},
             "runtime": {
                 "suggestions": [{"image": "x/y"}, {"algorithmName": "a", "image": "x/y", "address": "h"}],
                 "metricsCollectors": [{"kind": "File", "resources": {"limits": {"memory": "lots"}}}],

@@ -10,10 +10,12 @@ import socket
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
+from katib_py.backends.k8s.admission import Admission
 from katib_py.backends.k8s.api import Api
+from katib_py.backends.k8s.certificates import Certificates
 from katib_py.backends.k8s.cluster import Cluster
 from katib_py.backends.k8s.configuration import Configuration
 from katib_py.backends.k8s.endpoints import Endpoint, health_app, metrics_app, parse_address
@@ -68,44 +70,75 @@ async def run(options: Options) -> None:
         api = await Api.connect(options.kubeconfig)
         api.observe = options.metrics.requested
         stack.push_async_callback(api.close)
-        if options.serves:
-            await _serve(options, stack)
-        leading = asyncio.create_task(_lead(options, api))
-        waiting = asyncio.create_task(stopping.wait())
-        done, _ = await asyncio.wait({leading, waiting}, return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
-        leading.cancel()
-        await asyncio.gather(leading, return_exceptions=leading not in done)
+        address = await _db_manager(options, stack)
+        works = [stopping.wait(), options.config.informer(api, options.core_namespace).run()]
+        works.append(_lead(Post(options, api, address, await _serve(options, api, address, stack))))
+        tasks = [asyncio.create_task(work) for work in works]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _serve(options: Options, stack: AsyncExitStack) -> None:
-    """Answer Prometheus and the kubelet, where katib-config says."""
+@dataclass(frozen=True, slots=True)
+class Post:
+    """What acting takes: the API, the db-manager's address, and the certificates that a leader keeps."""
+
+    options: Options
+    api: Api
+    db_manager: DbManagerAddress
+    certificates: Certificates | None
+
+    def fenced(self, leadership: Leadership) -> Post:
+        """The same, whose requests are refused here when we may not lead any more."""
+        return replace(self, api=self.api.fenced(leadership.fence))
+
+
+async def _serve(options: Options, api: Api, address: DbManagerAddress, stack: AsyncExitStack) -> Certificates | None:
+    """Answer Prometheus, the kubelet and the API server, where katib-config says."""
+    if not options.serves:
+        return None
     set_up = options.config.current.init.controller
+    certificates, webhooks = None, None
+    if set_up.webhook_port:
+        inside = options.kubeconfig is None
+        admission = Admission(lambda: options.config.current, options.core_namespace, address.env(), inside)
+        certificates = admission.certificates(api)
+        webhooks = await stack.enter_async_context(admission.serving(api, certificates))
+
+    def missing() -> str:
+        return "" if webhooks is None or webhooks.serving else "the webhooks have no certificate yet"
+
     for app, text, name in (
         (metrics_app(options.metrics.text), set_up.metrics_addr, "metricsAddr"),
-        (health_app(lambda: ""), set_up.healthz_addr, "healthzAddr"),
+        (health_app(missing), set_up.healthz_addr, "healthzAddr"),
     ):
-        address = parse_address(text, f"init.controller.{name}")
-        if address is not None:
-            await stack.enter_async_context(Endpoint(app, address))
+        where = parse_address(text, f"init.controller.{name}")
+        if where is not None:
+            await stack.enter_async_context(Endpoint(app, where))
+    return certificates
 
 
-async def _lead(options: Options, api: Api) -> None:
+async def _lead(post: Post) -> None:
     """Act whenever we lead; never returns."""
-    if options.lease is None:
-        await _act(options, api)
+    if post.options.lease is None:
+        await _act(post)
         return
-    leadership = Leadership(api, *options.lease, f"{socket.gethostname()}_{uuid.uuid4().hex[:8]}")
+    leadership = Leadership(post.api, *post.options.lease, f"{socket.gethostname()}_{uuid.uuid4().hex[:8]}")
     try:
         while True:
             await leadership.acquired()
-            await _act_while_leading(options, api.fenced(leadership.fence), leadership)
+            await _act_while_leading(post.fenced(leadership), leadership)
     finally:
         await leadership.release()
 
 
-async def _act_while_leading(options: Options, api: Api, leadership: Leadership) -> None:
-    acting, losing = asyncio.create_task(_act(options, api)), asyncio.create_task(leadership.lost())
+async def _act_while_leading(post: Post, leadership: Leadership) -> None:
+    acting, losing = asyncio.create_task(_act(post)), asyncio.create_task(leadership.lost())
     try:
         done, _ = await asyncio.wait({acting, losing}, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
@@ -117,8 +150,9 @@ async def _act_while_leading(options: Options, api: Api, leadership: Leadership)
             await asyncio.gather(task, return_exceptions=True)
 
 
-async def _act(options: Options, api: Api) -> None:
+async def _act(post: Post) -> None:
     """Drive every experiment; never returns."""
+    options, api = post.options, post.api
     async with AsyncExitStack() as stack:
         metrics = options.metrics
         drives = Supervisor(api, lambda name: metrics.experiment(name.namespace, "deleted"))
@@ -126,12 +160,13 @@ async def _act(options: Options, api: Api) -> None:
         trials = Trials(api, options.namespace, drives.disturb, lambda name: metrics.trial(name.namespace, "deleted"))
         stack.enter_context(metrics.showing(Current(seen, trials)))
         cluster = await stack.enter_async_context(_cluster(api, options.namespace))
-        address = await _db_manager(options, stack)
+        address = post.db_manager
         services = Services(api, _suggesters(options), lambda: options.config.current, address.text, metrics.called)
         stack.push_async_callback(services.close)
         plant = Plant(api, cluster, seen, EventWriter(api), services, await _logs(options, stack), address, metrics)
-        configured = options.config.informer(api, options.core_namespace)
-        works = (seen.run(), trials.run(), plant.events.run(), Sweeper(cluster, trials).run(), configured.run())
+        works = [seen.run(), trials.run(), plant.events.run(), Sweeper(cluster, trials).run()]
+        if post.certificates is not None:
+            works.append(post.certificates.keep())
         tasks = [asyncio.create_task(work) for work in works]
         try:
             await seen.ready()

@@ -71,8 +71,8 @@ def _controller_problems(section: ControllerSection) -> Iterator[Problem]:
     for field, listen in (("metricsAddr", section.metrics_addr), ("healthzAddr", section.healthz_addr)):
         if not LISTEN.fullmatch(listen):
             yield Problem(f"{path}.{field}", f"is {show(listen)}; must be HOST:PORT, :PORT, or 0 for none")
-    if not 0 < section.webhook_port < 65536:
-        yield Problem(f"{path}.webhookPort", f"is {section.webhook_port}; must be a port from 1 to 65535")
+    if not 0 <= section.webhook_port < 65536:
+        yield Problem(f"{path}.webhookPort", f"is {section.webhook_port}; must be a port up to 65535, or 0 for none")
     if not section.leader_election_id:
         yield Problem(f"{path}.leaderElectionID", "is empty; must be the name of a Lease")
     for index, text in enumerate(section.trial_resources):
