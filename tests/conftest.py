@@ -1,7 +1,12 @@
 """Databases to keep things in: an SQLite file, and a PostgreSQL server where one is installed."""
 
 import pytest
+from hypothesis import settings
 from support import postgres
+
+# No test is about time: on a busy machine any example may be slow.
+settings.register_profile("suite", deadline=None)
+settings.load_profile("suite")
 
 DATABASES = ("sqlite", "postgresql")
 

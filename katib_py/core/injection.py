@@ -116,7 +116,12 @@ def _with_collector(pod: Json, trial: TrialFacts, setup: Setup, now: float) -> t
         spec = {**spec, "shareProcessNamespace": True, "containers": [*_containers(pod), container]}
     else:
         container = _sidecar(pod, trial, setup, now)
-        container |= {"name": name, "volumeMounts": mounts, "env": borrowed_env(primary, mounts)}
+        container |= {
+            "name": name,
+            "volumeMounts": mounts,
+            "env": borrowed_env(primary, mounts),
+            "securityContext": security_context(pod, primary, _copied(pod, setup)),
+        }
         spec = {**spec, "initContainers": [*_init_containers(pod), container]}
     return {**pod, "spec": spec}, ()
 
@@ -124,9 +129,6 @@ def _with_collector(pod: Json, trial: TrialFacts, setup: Setup, now: float) -> t
 def _sidecar(pod: Json, trial: TrialFacts, setup: Setup, now: float) -> Json:
     sidecar = setup.config.collector(trial.collector.kind, setup.image)
     spec = _mapping(pod.get("spec"))
-    copied = (
-        _containers(pod)[0].get("securityContext") if setup.config.init.controller.inject_security_context else None
-    )
     flags = arguments(trial.name, trial.objective, trial.collector, default_address(setup.env))
     container: Json = {
         "image": sidecar.image,
@@ -138,9 +140,13 @@ def _sidecar(pod: Json, trial: TrialFacts, setup: Setup, now: float) -> Json:
         ],
         "restartPolicy": "Always",
         "resources": sidecar.resources,
-        "securityContext": security_context(pod, copied),
     }
     return {**container, "command": [*COMMAND], "lifecycle": LIFECYCLE} if sidecar.own else container
+
+
+def _copied(pod: Json, setup: Setup) -> Any:
+    """The context of the first container, where the configuration says that it is to be copied."""
+    return _containers(pod)[0].get("securityContext") if setup.config.init.controller.inject_security_context else None
 
 
 def _mounts(

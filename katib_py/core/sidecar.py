@@ -77,11 +77,13 @@ def _url(http: HttpGet) -> str:
     return f"{http.scheme.lower() or 'http'}://{http.host or '127.0.0.1'}:{http.port}{http.path}"
 
 
-def security_context(pod: Mapping[str, Any], copied: Mapping[str, Any] | None) -> Json:
-    """One that passes Kubernetes' restricted level, with what `copied`, another container's, says beyond that."""
-    kept = {key: value for key, value in (copied or {}).items() if key in {"runAsUser", "runAsGroup"} and value}
+def security_context(pod: Mapping[str, Any], primary: Mapping[str, Any], copied: Mapping[str, Any] | None) -> Json:
+    """One that passes Kubernetes' restricted level: the training's own user, unless that is root, so that its files can
+    be read; and what `copied`, another container's context, says beyond that.
+    """
+    users = {**_user(_get(primary, "securityContext")), **_user(copied)}
     context: Json = {
-        **kept,
+        **users,
         "allowPrivilegeEscalation": False,
         "capabilities": {"drop": ["ALL"]},
         "readOnlyRootFilesystem": True,
@@ -94,6 +96,11 @@ def security_context(pod: Mapping[str, Any], copied: Mapping[str, Any] | None) -
     if _get(pod, "spec", "securityContext", "runAsUser") == 0:
         context.setdefault("runAsUser", SOMEBODY)
     return context
+
+
+def _user(context: Mapping[str, Any] | None) -> Json:
+    given = context if isinstance(context, Mapping) else {}
+    return {key: given[key] for key in ("runAsUser", "runAsGroup") if given.get(key)}
 
 
 def _seccomp(copied: Mapping[str, Any] | None) -> Any:

@@ -213,7 +213,8 @@ ROOT = {"runAsUser": 0, "privileged": True, "capabilities": {"add": ["ALL"]}, "a
 @pytest.mark.parametrize(
     ("copy_it", "context", "pod_context", "user"),
     [
-        (False, {"runAsUser": 1001}, {}, None),
+        (False, {"runAsUser": 1001}, {}, 1001),
+        (False, {"runAsUser": 1001}, {"runAsUser": 0}, 1001),
         (True, {"runAsUser": 1001}, {}, 1001),
         (True, ROOT, {}, None),
         (True, ROOT, {"runAsUser": 0}, 65532),

@@ -16,7 +16,7 @@ from katib_py.backends.k8s.kinds import Kinds
 from katib_py.backends.k8s.pki import TERMS
 from katib_py.backends.k8s.webhooks.configurations import webhook_configurations
 from katib_py.backends.k8s.webhooks.experiments import ExperimentWebhook
-from katib_py.backends.k8s.webhooks.pods import PodWebhook
+from katib_py.backends.k8s.webhooks.pods import PodWebhook, trial_env
 from katib_py.backends.k8s.webhooks.server import WebhookServer, webhook_app
 from katib_py.collectors.filters import filter_problem
 from katib_py.core.early_stopping import STOPPERS
@@ -94,7 +94,7 @@ class Replica:
     async def _serve(self, api):
         certificates = Certificates(api, self._place, self._terms, self._every)
         kinds = Kinds(api, "", lambda *_: None)
-        pods = PodWebhook(api, self._config, IMAGE, DB_MANAGER, kinds.resource)
+        pods = PodWebhook(api, self._config, IMAGE, lambda trial: trial_env(trial, DB_MANAGER), kinds.resource)
         app = webhook_app(ExperimentWebhook(api, lambda: CHECKS), pods)
         async with WebhookServer(app, certificates, 0, "127.0.0.1") as self._server:
             keeping = [asyncio.create_task(certificates.keep())] if self._leads else []

@@ -24,18 +24,24 @@ DEEPEST: Final = 6  # TrainJob, JobSet, Job, Pod are four
 log = logging.getLogger(__name__)
 
 
+def trial_env(trial: TrialFacts, db_manager: Mapping[str, str]) -> dict[str, str]:
+    """The variables of a trial's containers; `db_manager` are those that lead there."""
+    own = {ENV_TRIAL_NAME: trial.name, ENV_TRIAL_UID: trial.uid, ENV_TRIAL_NAMESPACE: trial.namespace}
+    return {**own, **db_manager}
+
+
 @dataclass(frozen=True, slots=True)
 class PodWebhook:
     """Answers about pods.
 
-    `config` is the configuration at the moment, `image` the one that has our collector, `db_manager` the variables that
-    lead there, `resource` finds the resource of an apiVersion and kind.
+    `config` is the configuration at the moment, `image` the one that has our collector, `env` gives the variables of a
+    trial's containers, `resource` finds the resource of an apiVersion and kind.
     """
 
     api: Api
     config: Callable[[], KatibConfig]
     image: str
-    db_manager: Mapping[str, str]
+    env: Callable[[TrialFacts], Mapping[str, str]]
     resource: Callable[[Mapping[str, Any]], Awaitable[Resource]]
 
     async def mutate(self, question: Question) -> Answer:
@@ -58,13 +64,7 @@ class PodWebhook:
             trial = TrialFacts.of(await self.api.get(TRIALS, namespace, name))
         except Absent:
             return Answer((), (f"katib: there is no Trial {name} in {namespace}; the pod is left as it is",))
-        env = {
-            ENV_TRIAL_NAME: trial.name,
-            ENV_TRIAL_UID: trial.uid,
-            ENV_TRIAL_NAMESPACE: trial.namespace,
-            **self.db_manager,
-        }
-        injected = inject(pod, trial, Setup(self.config(), self.image, env), time.time())
+        injected = inject(pod, trial, Setup(self.config(), self.image, self.env(trial)), time.time())
         return Answer(tuple(difference(pod, injected.pod)), tuple(f"katib: {note}" for note in injected.notes))
 
     async def _owner(self, document: Json, namespace: str, depth: int) -> str | None:
