@@ -5,12 +5,14 @@ The official client's typed models cost several times the request itself, and lo
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from kubernetes.aio import client, config
@@ -27,6 +29,7 @@ WATCH_SECONDS: Final = 300  # how long the API server keeps a watch open before 
 SILENT_SECONDS: Final = WATCH_SECONDS + 30.0
 PAGE_SIZE: Final = 500
 CONNECTIONS: Final = 256  # watches and followed logs hold one each
+WRITES: Final = 32  # under way at a time, first come, first served; more would only wait inside the API server
 
 MERGE: Final = "application/merge-patch+json"
 JSON_PATCH: Final = "application/json-patch+json"
@@ -68,8 +71,12 @@ class Api:
 
     def __init__(self, configuration: client.Configuration) -> None:
         configuration.connection_pool_maxsize = CONNECTIONS
+        # The session would look for a proxy and for passwords anew with every request, in a thread.
+        configuration.client_session_kwargs = {"trust_env": False}
+        configuration.proxy = configuration.proxy or _proxy_of_environment(configuration.host)
         self._client = client.ApiClient(configuration)
         self._configuration = configuration
+        self._writing = asyncio.Semaphore(WRITES)
 
     @classmethod
     async def connect(cls, kubeconfig: str | None = None) -> Api:
@@ -108,10 +115,14 @@ class Api:
 
     async def create(self, resource: Resource, namespace: str, body: Mapping[str, Any]) -> Json:
         """Create the object; raises AlreadyExists."""
-        return await self.request("POST", resource.path(namespace), body)
+        async with self._writing:
+            return await self.request("POST", resource.path(namespace), body)
 
     async def replace(self, resource: Resource, namespace: str, body: Mapping[str, Any]) -> Json:
-        """Put the object in the place of the one with its name and resourceVersion; raises Changed."""
+        """Put the object in the place of the one with its name and resourceVersion; raises Changed.
+
+        It waits for no other write: leases are renewed so.
+        """
         return await self.request("PUT", resource.path(namespace, body["metadata"]["name"]), body)
 
     async def patch(
@@ -123,7 +134,8 @@ class Api:
     ) -> Json:
         """Change the object `where` (namespace, name): a mapping is a merge patch, a list a JSON Patch."""
         kind = MERGE if isinstance(body, Mapping) else JSON_PATCH
-        return await self.request("PATCH", resource.path(*where, subresource), body, kind)
+        async with self._writing:
+            return await self.request("PATCH", resource.path(*where, subresource), body, kind)
 
     async def delete(
         self, resource: Resource, where: tuple[str, str], uid: str = "", policy: str = "Background"
@@ -132,7 +144,8 @@ class Api:
         body: Json = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": policy}
         if uid:
             body["preconditions"] = {"uid": uid}
-        await self.request("DELETE", resource.path(*where), body)
+        async with self._writing:
+            await self.request("DELETE", resource.path(*where), body)
 
     async def watch(
         self, resource: Resource, version: str, selection: Selection = EVERYTHING
@@ -214,6 +227,11 @@ async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
         for line in lines:
             if line:
                 yield line
+
+
+def _proxy_of_environment(url: str) -> str | None:
+    target = urlsplit(url)
+    return None if proxy_bypass(target.hostname or "") else getproxies().get(target.scheme)
 
 
 async def _load_default(configuration: client.Configuration) -> None:
