@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import replace
 from enum import StrEnum
 from typing import Final
@@ -93,7 +93,7 @@ class Drive:
         self._take_reply()
         self._learn()
         self._wanted = None
-        for action in reconcile(self.board.snapshot(now, interrupted)):
+        for action in self._affordable(reconcile(self.board.snapshot(now, interrupted))):
             self._perform(action, now)
         self._ask()
         outcome = self._outcome()
@@ -200,6 +200,18 @@ class Drive:
                 board.status.restart(now)
                 journal.tell(board, EventType.NORMAL, ("ExperimentRestarting", "Experiment is restarted"), now)
                 journal.status_changed()
+                self._wake.set()
+
+    def _affordable(self, actions: Iterable[Action]) -> Iterator[Action]:
+        """The actions without new trials beyond those that this turn may create: the next turn comes at once."""
+        left = self._platform.new_trials(len(self.board.live))
+        for action in actions:
+            if not isinstance(action, CreateTrial):
+                yield action
+            elif left:
+                left -= 1
+                yield action
+            else:
                 self._wake.set()
 
     def _create(self, assignment: Assignment, now: float) -> None:

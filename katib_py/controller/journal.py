@@ -10,7 +10,8 @@ from katib_py.core.status import dump_status
 from katib_py.core.trial import TrialRecord, TrialState
 
 STATUS_SECONDS: Final = 1.0  # at most one status write in this time, except when a condition changed
-FLUSH_SECONDS: Final = 0.2  # a trial that only began to run is written down within this time
+# A trial that only began to run waits so long for company; one that has ended by then is written once, not twice.
+FLUSH_SECONDS: Final = 0.2
 
 
 class Journal:
@@ -44,15 +45,23 @@ class Journal:
 
     async def write(self, board: Board, now: float) -> Change:
         """Commit what is due and return it; raises Conflict, NotFound, StoreUnavailable."""
-        change = self.change
         if not self._due(now):
             return Change()
+        change = self._take(now)
         self._status_stale = not (self._status_urgent or self._status_due(now))
         if not self._status_stale:
             change.status = dump_status(board.status, board.tally, board.live, board.waiting)
             self._status_written = now
-        self.change, self._urgent, self._status_urgent, self._flushed = Change(), False, False, now
+        self._urgent, self._status_urgent, self._flushed = False, False, now
         board.stored(await self._store.commit(board.key, change))
+        return change
+
+    def _take(self, now: float) -> Change:
+        """The change without the trials that wait for company, which stay for the next one."""
+        change, self.change = self.change, Change()
+        early = [trial for trial in change.trials.values() if not _presses(trial) and _just_began(trial, now)]
+        for trial in early:
+            self.change.trials[trial.name] = change.trials.pop(trial.name)
         return change
 
     def _status_due(self, now: float) -> bool:
@@ -66,9 +75,15 @@ class Journal:
             return True
         if any(_presses(trial) for trial in change.trials.values()):
             return True
-        return bool(change) and now - self._flushed >= FLUSH_SECONDS
+        if now - self._flushed < FLUSH_SECONDS:
+            return False
+        return bool(change.events) or any(not _just_began(trial, now) for trial in change.trials.values())
 
 
 def _presses(trial: TrialRecord) -> bool:
     """Whether something is about to be done that relies on this record: all but "it runs now"."""
     return trial.state is not TrialState.RUNNING or trial.stop is not None
+
+
+def _just_began(trial: TrialRecord, now: float) -> bool:
+    return trial.started is not None and now - trial.started < FLUSH_SECONDS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -26,7 +27,8 @@ class Platform:
     """The ports of one platform, and how it renders a trial's run.
 
     `reported` are the collectors whose measurements arrive in the observation log by themselves; those of the others
-    come from the runner; `sees_output`: as they are measured, and not only when the run has ended.
+    come from the runner; `sees_output`: as they are measured, and not only when the run has ended. `new_at_once` is how
+    many trials a turn may create.
     """
 
     store: Store
@@ -37,6 +39,11 @@ class Platform:
     render: Callable[[Board], Render]
     reported: frozenset[CollectorKind] = PUSHED
     sees_output: bool = False
+    new_at_once: int = sys.maxsize
+
+    def new_trials(self, live: int) -> int:
+        """How many trials a turn may create when so many are live: few at first, so that the first run starts soon."""
+        return self.new_at_once if self.new_at_once == sys.maxsize else min(self.new_at_once, 2 + live)
 
 
 class WallClock:

@@ -5,6 +5,7 @@ The official client's typed models cost several times the request itself, and lo
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import json
 import time
@@ -35,6 +36,7 @@ Json = dict[str, Any]
 WATCH_SECONDS: Final = 300  # how long the API server keeps a watch open before it is renewed
 SILENT_SECONDS: Final = WATCH_SECONDS + 30.0
 PAGE_SIZE: Final = 500
+WRITES: Final = 32  # under way at a time, first come, first served; more would only wait inside the API server
 
 MERGE: Final = "application/merge-patch+json"
 JSON_PATCH: Final = "application/json-patch+json"
@@ -89,6 +91,7 @@ class Api:
         self.observe: Observe = _unobserved
         self._connection = connection
         self._fence = Fence()
+        self._writing = asyncio.Semaphore(WRITES)
 
     @classmethod
     async def connect(cls, kubeconfig: str | None = None) -> Api:
@@ -133,10 +136,14 @@ class Api:
 
     async def create(self, resource: Resource, namespace: str, body: Mapping[str, Any]) -> Json:
         """Create the object; raises AlreadyExists."""
-        return await self.request("POST", resource.path(namespace), body)
+        async with self._writing:
+            return await self.request("POST", resource.path(namespace), body)
 
     async def replace(self, resource: Resource, namespace: str, body: Mapping[str, Any]) -> Json:
-        """Put the object in the place of the one with its name and resourceVersion; raises Changed."""
+        """Put the object in the place of the one with its name and resourceVersion; raises Changed.
+
+        It waits for no other write: leases are renewed so.
+        """
         return await self.request("PUT", resource.path(namespace, body["metadata"]["name"]), body)
 
     async def patch(
@@ -148,7 +155,8 @@ class Api:
     ) -> Json:
         """Change the object `where` (namespace, name): a mapping is a merge patch, a list a JSON Patch."""
         kind = MERGE if isinstance(body, Mapping) else JSON_PATCH
-        return await self.request("PATCH", resource.path(*where, subresource), body, kind)
+        async with self._writing:
+            return await self.request("PATCH", resource.path(*where, subresource), body, kind)
 
     async def delete(
         self, resource: Resource, where: tuple[str, str], uid: str = "", policy: str = "Background"
@@ -157,7 +165,8 @@ class Api:
         body: Json = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": policy}
         if uid:
             body["preconditions"] = {"uid": uid}
-        await self.request("DELETE", resource.path(*where), body)
+        async with self._writing:
+            await self.request("DELETE", resource.path(*where), body)
 
     @asynccontextmanager
     async def watch(

@@ -6,6 +6,8 @@ import asyncio
 import json
 import socket
 from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from kubernetes.aio import client
@@ -38,7 +40,9 @@ class Connection:
     def __init__(self, configuration: client.Configuration) -> None:
         trust = client.ApiClient(configuration).rest_client.ssl_context
         connector = aiohttp.TCPConnector(limit=CONNECTIONS, ssl=trust, socket_factory=_socket)
-        self._session = aiohttp.ClientSession(connector=connector, trust_env=True, read_bufsize=BUFFER_BYTES)
+        # One that trusts the environment looks for a proxy and for passwords anew with every request, in a thread.
+        self._session = aiohttp.ClientSession(connector=connector, read_bufsize=BUFFER_BYTES)
+        self._proxy = configuration.proxy or _proxy_of_environment(configuration.host)
         self._configuration = configuration
 
     async def close(self) -> None:
@@ -71,7 +75,7 @@ class Connection:
                 headers=headers,
                 data=body,
                 timeout=timeout,
-                proxy=self._configuration.proxy,
+                proxy=self._proxy,
                 proxy_headers=self._configuration.proxy_headers,
                 server_hostname=self._configuration.tls_server_name,
             )
@@ -117,6 +121,11 @@ def unreachable(error: BaseException) -> ApiError:
     """What a failed connection means."""
     words = str(error) or type(error).__name__
     return Unreachable(0, "Unreachable", f"the API server does not answer: {words}")
+
+
+def _proxy_of_environment(url: str) -> str | None:
+    target = urlsplit(url)
+    return None if proxy_bypass(target.hostname or "") else getproxies().get(target.scheme)
 
 
 def _socket(address: Any) -> socket.socket:

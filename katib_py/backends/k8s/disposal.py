@@ -12,7 +12,10 @@ from katib_py.backends.k8s.informer import Name
 from katib_py.backends.k8s.resources import Resource
 from katib_py.core.errors import Conflict
 
-WORKERS: Final = 4
+# Deleting gives way to the work, as long as it does not fall far behind.
+WORKERS: Final = 2
+MOST_WORKERS: Final = 16
+WAITING_EACH: Final = 16
 RETRY: Final = (0.2, 1.0, 5.0, 10.0)
 CLOSE_SECONDS: Final = 5.0
 
@@ -31,12 +34,16 @@ class Disposal:
     def __init__(self, api: Api) -> None:
         self._api = api
         self._queue: deque[Rest] = deque()
+        self._known: set[str] = set()  # the uids of what waits or is being deleted
         self._workers: set[asyncio.Task[None]] = set()
 
     def add(self, rest: Rest) -> None:
         """Delete this object, which may be gone already."""
+        if rest.uid in self._known:
+            return
+        self._known.add(rest.uid)
         self._queue.append(rest)
-        if len(self._workers) < WORKERS:
+        if len(self._workers) < min(MOST_WORKERS, WORKERS + len(self._queue) // WAITING_EACH):
             worker = asyncio.create_task(self._work())
             self._workers.add(worker)
             worker.add_done_callback(self._workers.discard)
@@ -52,12 +59,18 @@ class Disposal:
     async def _work(self) -> None:
         while self._queue:
             rest = self._queue.popleft()
-            for pause in RETRY:
-                try:
-                    await self._api.delete(rest.resource, rest.name, rest.uid)
-                except (Absent, Conflict, Refused):
-                    break
-                except ApiError:
-                    await asyncio.sleep(pause)
-                else:
-                    break
+            try:
+                await self._delete(rest)
+            finally:
+                self._known.discard(rest.uid)
+
+    async def _delete(self, rest: Rest) -> None:
+        for pause in RETRY:
+            try:
+                await self._api.delete(rest.resource, rest.name, rest.uid)
+            except (Absent, Conflict, Refused):
+                return
+            except ApiError:
+                await asyncio.sleep(pause)
+            else:
+                return

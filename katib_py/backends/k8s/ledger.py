@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, NoReturn
 
 from katib_py.backends.k8s.api import Api, Json
 from katib_py.backends.k8s.errors import Absent, AlreadyExists, Refused, Unreachable
@@ -60,10 +60,9 @@ class Ledger:
         record = change.suggestion
         if record is None and not change.assignments:
             return
-        if not self._there:
-            await self._create(experiment, record)
+        created = None if self._there else await self._create(experiment, record)
         if not self._patched:
-            await self._put_all(change, now)
+            await self._put_all(created or await self._api.get(SUGGESTIONS, *self._key), change, now)
             return
         operations = self._operations(change, unused, now)
         try:
@@ -86,7 +85,7 @@ class Ledger:
             await self._api.patch(SUGGESTIONS, self._key, body, "status")
             self._over = texts
 
-    async def _create(self, experiment: Experiment, record: SuggestionRecord | None) -> None:
+    async def _create(self, experiment: Experiment, record: SuggestionRecord | None) -> Json:
         requests = record.requests if record else 0
         labels = dict(experiment.metadata.labels)
         body = {
@@ -96,12 +95,13 @@ class Ledger:
             "spec": suggestion_spec(experiment, requests),
         }
         try:
-            await self._api.create(SUGGESTIONS, self._key.namespace, body)
+            created = await self._api.create(SUGGESTIONS, self._key.namespace, body)
         except AlreadyExists as error:
-            await self._give_way(experiment, error)
+            return await self._give_way(experiment, error)
         self._there, self._requests = True, requests
+        return created
 
-    async def _give_way(self, experiment: Experiment, error: AlreadyExists) -> None:
+    async def _give_way(self, experiment: Experiment, error: AlreadyExists) -> NoReturn:
         """One of our own that we did not know of is a conflict; one of an earlier experiment is about to go."""
         document = await self._api.get(SUGGESTIONS, *self._key)
         if owned_by(document, experiment.metadata.uid):
@@ -109,9 +109,8 @@ class Ledger:
         words = f"the Suggestion {self._key.name} of an earlier experiment is still there"
         raise Unreachable(409, "AlreadyExists", words) from error
 
-    async def _put_all(self, change: Change, now: float) -> None:
+    async def _put_all(self, document: Json, change: Change, now: float) -> None:
         """The first write: the list as a whole, whatever state the object's is in, if it has our count."""
-        document = await self._api.get(SUGGESTIONS, *self._key)
         read = read_suggestion(document)
         if change.assignments and read.assigned != change.assigned_before:
             raise Conflict(f"{read.assigned} assignments are recorded, not {change.assigned_before}")

@@ -34,6 +34,7 @@ from katib_py.core.trial import TrialRecord
 from katib_py.core.validate import Checks
 
 COMPANY_SECONDS: Final = 0.005
+NEW_AT_ONCE: Final = 8  # trials that one experiment creates in a turn
 
 
 class Log(Observations, Protocol):
@@ -103,6 +104,7 @@ class Plant:
             lambda board: self._render(board, template),
             REPORTED,
             experiment.spec.early_stopping is not None,
+            NEW_AT_ONCE,
         )
         return Engine(platform, key, wake)
 

@@ -71,8 +71,7 @@ class KubeStore:
         """The experiment with what is unfinished; raises NotFound, InvalidInput, StoreUnavailable."""
         document = await self._document(key)
         experiment = self._read(document)
-        read = await self._ledger.load(experiment)
-        trials = _numbered(await self._trials(key, experiment.metadata.uid), read)
+        read, trials = await self._past(key, experiment)
         live = [trial for trial in trials if not trial.state.finished]
         finished = sorted((t for t in trials if t.state.finished), key=lambda t: (t.completed or 0.0, t.name))
         unused = assignments_without(read, {trial.name for trial in trials})
@@ -136,6 +135,13 @@ class KubeStore:
 
     def _read(self, document: Json) -> Experiment:
         return load_experiment(repaired(document), self._manual.checks).experiment
+
+    async def _past(self, key: Key, experiment: Experiment) -> tuple[SuggestionRead, list[TrialRecord]]:
+        """The Suggestion and the Trials. The status is the first that an engine writes: without one there are none."""
+        if not experiment.status:
+            return SuggestionRead(), []
+        read = await self._ledger.load(experiment)
+        return read, _numbered(await self._trials(key, experiment.metadata.uid), read)
 
     async def _trials(self, key: Key, uid: str) -> list[TrialRecord]:
         selection = Selection(key.namespace, f"{LABEL_EXPERIMENT}={key.name}")
