@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from katib_py.backends.k8s.api import Api
@@ -15,7 +16,7 @@ from katib_py.backends.k8s.errors import ApiError
 from katib_py.backends.k8s.kinds import Kinds
 from katib_py.backends.k8s.resources import PODS
 from katib_py.backends.k8s.webhooks.experiments import ExperimentWebhook
-from katib_py.backends.k8s.webhooks.pods import PodWebhook
+from katib_py.backends.k8s.webhooks.pods import PodWebhook, trial_env
 from katib_py.backends.k8s.webhooks.server import WebhookServer, webhook_app
 from katib_py.collectors.filters import filter_problem
 from katib_py.core.early_stopping import STOPPERS
@@ -48,13 +49,14 @@ class Admission:
         """Answer while it is entered; raises OSError where the port cannot be had."""
         experiments = ExperimentWebhook(api, self._checks)
         discovery = Kinds(api, "", lambda name, old, new: None)
-        pods = PodWebhook(api, self.config, await self._image(api), self.db_manager, discovery.resource)
+        env = partial(trial_env, db_manager=self.db_manager)
+        pods = PodWebhook(api, self.config, await self._image(api), env, discovery.resource)
         port = self.config().init.controller.webhook_port
         async with WebhookServer(webhook_app(experiments, pods), certificates, port) as server:
             yield server
 
     def _checks(self) -> Checks:
-        return Checks(filter_problem, early_stopping=self.config().early_stoppers(STOPPERS))
+        return Checks(filter_problem, early_stopping=self.config().early_stoppers(STOPPERS), in_pods=True)
 
     async def _image(self, api: Api) -> str:
         """The image that we run from, which has our collector in it."""
