@@ -57,3 +57,22 @@ def test_the_controller_makes_itself_known_and_then_defaults_and_refuses(api_ser
     assert "spec.objective.type" in message
     stored = objects.create(experiment("right"))
     assert stored["spec"]["objective"]["metricStrategies"] == [{"name": "acc", "value": "max"}]
+
+
+def test_an_unknown_algorithm_and_wrong_settings_are_refused_at_once(api_server, admitting, objects):
+    eventually(lambda: trusted(api_server.client), 30)
+    cases = {
+        "tpee": "tpe",
+        "tpe": "n_ei_candidates",
+    }
+    for name, words in cases.items():
+        given = experiment(
+            algorithm={"algorithmName": name, "algorithmSettings": [{"name": "n_ei_candidate", "value": "1"}]}
+        )
+
+        def refused(given=given, words=words):
+            with pytest.raises(Refused) as problem:
+                api_server.client.post(objects.path("experiments"), given, dryRun="All")
+            return words in str(problem.value)
+
+        eventually(refused, 30)

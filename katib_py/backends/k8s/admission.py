@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +15,7 @@ from katib_py.backends.k8s.certificates import Certificates, Place, service_name
 from katib_py.backends.k8s.errors import ApiError
 from katib_py.backends.k8s.kinds import Kinds
 from katib_py.backends.k8s.resources import PODS
+from katib_py.backends.k8s.services import Services
 from katib_py.backends.k8s.webhooks.experiments import ExperimentWebhook
 from katib_py.backends.k8s.webhooks.pods import PodWebhook, trial_env
 from katib_py.backends.k8s.webhooks.server import WebhookServer, webhook_app
@@ -32,7 +33,7 @@ LOCAL_NAMES: Final = ("127.0.0.1", "localhost")
 class Admission:
     """What the webhooks are set up with; `db_manager` are the variables that lead a trial's pod there."""
 
-    config: Callable[[], KatibConfig]
+    services: Services
     namespace: str
     db_manager: Mapping[str, str]
     inside: bool
@@ -44,10 +45,14 @@ class Admission:
         own = names if self.inside else (*names, *LOCAL_NAMES)
         return Certificates(api, Place(self.namespace, generator.webhook_secret_name, own, generator.generate))
 
+    def config(self) -> KatibConfig:
+        """The configuration at the moment."""
+        return self.services.config()
+
     @asynccontextmanager
     async def serving(self, api: Api, certificates: Certificates) -> AsyncIterator[WebhookServer]:
         """Answer while it is entered; raises OSError where the port cannot be had."""
-        experiments = ExperimentWebhook(api, self._checks)
+        experiments = ExperimentWebhook(api, self._checks, self.services.problems)
         discovery = Kinds(api, "", lambda name, old, new: None)
         env = partial(trial_env, db_manager=self.db_manager)
         pods = PodWebhook(api, self.config, await self._image(api), env, discovery.resource)

@@ -71,8 +71,11 @@ async def run(options: Options) -> None:
         api.observe = options.metrics.requested
         stack.push_async_callback(api.close)
         address = await _db_manager(options, stack)
+        services = _services(options, api, address)
+        stack.push_async_callback(services.close)
+        certificates = await _serve(options, services, address, stack)
         works = [stopping.wait(), options.config.informer(api, options.core_namespace).run()]
-        works.append(_lead(Post(options, api, address, await _serve(options, api, address, stack))))
+        works.append(_lead(Post(options, api, address, services, certificates)))
         tasks = [asyncio.create_task(work) for work in works]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -86,19 +89,23 @@ async def run(options: Options) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """What acting takes: the API, the db-manager's address, and the certificates that a leader keeps."""
+    """What acting takes: the API, where metrics and suggestions come from, the certificates that a leader keeps."""
 
     options: Options
     api: Api
     db_manager: DbManagerAddress
+    services: Services
     certificates: Certificates | None
 
     def fenced(self, leadership: Leadership) -> Post:
         """The same, whose requests are refused here when we may not lead any more."""
-        return replace(self, api=self.api.fenced(leadership.fence))
+        api = self.api.fenced(leadership.fence)
+        return replace(self, api=api, services=self.services.with_api(api))
 
 
-async def _serve(options: Options, api: Api, address: DbManagerAddress, stack: AsyncExitStack) -> Certificates | None:
+async def _serve(
+    options: Options, services: Services, address: DbManagerAddress, stack: AsyncExitStack
+) -> Certificates | None:
     """Answer Prometheus, the kubelet and the API server, where katib-config says."""
     if not options.serves:
         return None
@@ -106,9 +113,9 @@ async def _serve(options: Options, api: Api, address: DbManagerAddress, stack: A
     certificates, webhooks = None, None
     if set_up.webhook_port:
         inside = options.kubeconfig is None
-        admission = Admission(lambda: options.config.current, options.core_namespace, address.env(), inside)
-        certificates = admission.certificates(api)
-        webhooks = await stack.enter_async_context(admission.serving(api, certificates))
+        admission = Admission(services, options.core_namespace, address.env(), inside)
+        certificates = admission.certificates(services.api)
+        webhooks = await stack.enter_async_context(admission.serving(services.api, certificates))
 
     def missing() -> str:
         return "" if webhooks is None or webhooks.serving else "the webhooks have no certificate yet"
@@ -161,9 +168,9 @@ async def _act(post: Post) -> None:
         stack.enter_context(metrics.showing(Current(seen, trials)))
         cluster = await stack.enter_async_context(_cluster(api, options.namespace))
         address = post.db_manager
-        services = Services(api, _suggesters(options), lambda: options.config.current, address.text, metrics.called)
-        stack.push_async_callback(services.close)
-        plant = Plant(api, cluster, seen, EventWriter(api), services, await _logs(options, stack), address, metrics)
+        plant = Plant(
+            api, cluster, seen, EventWriter(api), post.services, await _logs(options, stack), address, metrics
+        )
         works = [seen.run(), trials.run(), plant.events.run(), Sweeper(cluster, trials).run()]
         if post.certificates is not None:
             works.append(post.certificates.keep())
@@ -188,6 +195,11 @@ async def _cluster(api: Api, namespace: str) -> AsyncIterator[Cluster]:
         yield cluster
     finally:
         await cluster.close()
+
+
+def _services(options: Options, api: Api, address: DbManagerAddress) -> Services:
+    called = options.metrics.called
+    return Services(api, _suggesters(options), lambda: options.config.current, address.text, called)
 
 
 def _suggesters(options: Options) -> Suggesters:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import copy
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+
+import grpc
 
 from katib_py.backends.k8s.api import Api, Json, Selection
 from katib_py.backends.k8s.errors import Absent, AlreadyExists, ApiError
@@ -14,7 +18,7 @@ from katib_py.backends.k8s.resources import CLAIMS, DEPLOYMENTS, PODS, SERVICES,
 from katib_py.backends.k8s.suggesters import Observe, channel_to
 from katib_py.controller.ports import EarlyStopping, Suggesters
 from katib_py.core.early_stopping import STOPPERS
-from katib_py.core.errors import ServiceUnavailable
+from katib_py.core.errors import Problem, ServiceUnavailable
 from katib_py.core.experiment import Experiment
 from katib_py.core.katib_config import SHARED, Address, KatibConfig, OwnImage, Service
 from katib_py.core.names import LABEL_DEPLOYMENT
@@ -27,8 +31,12 @@ from katib_py.core.own_service import (
     service_name,
     volume,
 )
+from katib_py.wire import api as wire
+from katib_py.wire import rpc
+from katib_py.wire.convert import experiment_message
 
 Configured = Callable[[], KatibConfig]
+ASK_SECONDS: Final = 2.0  # an API server waits while we ask
 
 
 class Services:
@@ -63,6 +71,29 @@ class Services:
     def own_address(self, experiment: Experiment, port: int) -> str:
         """Where the service of the experiment's own is reached."""
         return f"{service_name(experiment)}.{experiment.metadata.namespace}:{port}"
+
+    def with_api(self, api: Api) -> Services:
+        """The same services and channels, for whoever makes objects through this API."""
+        other = copy.copy(self)
+        other.api = api
+        return other
+
+    async def problems(self, experiment: Experiment) -> list[Problem]:
+        """What a service that runs already says against the experiment; nothing where it does not answer in time."""
+        try:
+            async with asyncio.timeout(ASK_SECONDS):
+                service = self.of(experiment)
+                if isinstance(service.suggestion, OwnImage):
+                    return []  # it is made when the experiment is
+                channel = await service.channel(experiment)
+                request = wire.ValidateAlgorithmSettingsRequest(experiment=experiment_message(experiment))
+                await rpc.call(channel, "Suggestion", "ValidateAlgorithmSettings")(request)
+        except grpc.aio.AioRpcError as error:
+            said = error.code() is grpc.StatusCode.INVALID_ARGUMENT
+            return [Problem("spec.algorithm", str(error.details()))] if said else []
+        except (TimeoutError, ServiceUnavailable):
+            return []
+        return []
 
     async def close(self) -> None:
         """Close every channel, and the shared service's."""

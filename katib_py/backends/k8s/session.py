@@ -91,7 +91,7 @@ class Plant:
         key = Key(document["metadata"]["namespace"], document["metadata"]["name"])
         config_maps = await self._config_maps(document)
         stoppers = self.services.config().early_stoppers(STOPPERS)
-        checks = Checks(filter_problem, early_stopping=stoppers, config_maps=config_maps)
+        checks = Checks(filter_problem, early_stopping=stoppers, config_maps=config_maps, in_pods=True)
         experiment = load_experiment(repaired(document), checks).experiment
         template = compile_template(experiment, config_maps)
         log = self.logs.of(key.namespace)

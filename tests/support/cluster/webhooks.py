@@ -95,7 +95,7 @@ class Replica:
         certificates = Certificates(api, self._place, self._terms, self._every)
         kinds = Kinds(api, "", lambda *_: None)
         pods = PodWebhook(api, self._config, IMAGE, lambda trial: trial_env(trial, DB_MANAGER), kinds.resource)
-        app = webhook_app(ExperimentWebhook(api, lambda: CHECKS), pods)
+        app = webhook_app(ExperimentWebhook(api, lambda: CHECKS, nothing_against), pods)
         async with WebhookServer(app, certificates, 0, "127.0.0.1") as self._server:
             keeping = [asyncio.create_task(certificates.keep())] if self._leads else []
             await self._ended.wait()
@@ -125,3 +125,8 @@ def asked(client, namespace):
     """Whether the API server asks us: strategies are what only a webhook fills in."""
     answer = client.post(path_of(namespace, "Experiment"), experiment(), dryRun="All")
     return "metricStrategies" in answer["spec"]["objective"]
+
+
+async def nothing_against(experiment):
+    """No algorithm's service is asked."""
+    return []

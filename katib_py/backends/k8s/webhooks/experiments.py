@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -12,7 +12,11 @@ from katib_py.backends.k8s.errors import Absent, ApiError
 from katib_py.backends.k8s.resources import CONFIG_MAPS
 from katib_py.backends.k8s.webhooks.reviews import Answer, Question
 from katib_py.core.admission import Verdict, review
+from katib_py.core.defaults import default
 from katib_py.core.errors import Problem, show
+from katib_py.core.experiment import Experiment
+from katib_py.core.parse import parse_experiment
+from katib_py.core.repair import repaired
 from katib_py.core.validate import Checks
 
 LATER: Final = "is not there; trials begin once it is"
@@ -20,10 +24,14 @@ LATER: Final = "is not there; trials begin once it is"
 
 @dataclass(frozen=True, slots=True)
 class ExperimentWebhook:
-    """Answers about Experiments; `checks` says what is known of the platform at the moment."""
+    """Answers about Experiments.
+
+    `checks` says what is known of the platform at the moment; `ask` has a new experiment's algorithm look at it.
+    """
 
     api: Api
     checks: Callable[[], Checks]
+    ask: Callable[[Experiment], Awaitable[list[Problem]]]
 
     async def mutate(self, question: Question) -> Answer:
         """The defaults as a patch. What cannot be stored is refused here already: before the API server compares the
@@ -35,6 +43,8 @@ class ExperimentWebhook:
     async def validate(self, question: Question) -> Answer:
         """Yes, or every problem; and what its author should know."""
         verdict, known = await self._review(question)
+        if question.old is None and not verdict.errors and not question.subresource:
+            verdict = replace(verdict, errors=tuple(await self.ask(default(_read(question.new)))))
         warnings = tuple(str(problem) for problem in (*verdict.warnings, *known))
         return Answer((), warnings, verdict.message if verdict.errors else "")
 
@@ -59,6 +69,10 @@ class ExperimentWebhook:
         except ApiError:
             return checks, []  # the controller will say what keeps it from reading
         return replace(checks, config_maps={(namespace, name): found.get("data") or {}}), []
+
+
+def _read(document: Any) -> Experiment:
+    return parse_experiment(repaired(document)).experiment
 
 
 def _get(value: Any, *path: str) -> Any:
