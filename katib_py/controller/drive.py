@@ -18,7 +18,7 @@ from katib_py.core.actions import Action, Ask, CreateTrial, Finish, Restart, Set
 from katib_py.core.early_stopping import STOPPERS, Standing, parse_stopper
 from katib_py.core.errors import show
 from katib_py.core.names import is_object_name, trial_name
-from katib_py.core.reconcile import reconcile
+from katib_py.core.reconcile import reconcile, restartable
 from katib_py.core.trial import Assignment, TrialRecord, Waiting
 
 REFRESH_SECONDS: Final = 1.0  # how often the spec is looked up
@@ -79,9 +79,9 @@ class Drive:
     async def validate(self) -> None:
         """Have the service check the experiment; raises InvalidInput where it refuses it."""
         board = self.board
-        over = board.verdict is not None and not reconcile(board.snapshot(self._platform.clock.now(), False))
+        over = board.verdict is not None and not restartable(board.snapshot(self._platform.clock.now(), False))
         if over or board.experiment.spec.suspend:
-            return
+            return  # nothing is going to be asked
         await self._search.validate()
         board.ask_ahead = self._search.ask_ahead
 

@@ -13,6 +13,7 @@ from katib_py.core.trial import Assignment
 CREATED: Final = ("SuggestionCreated", "Suggestion is created")
 READY: Final = ("DeploymentReady", "Deployment is ready")
 RUNNING: Final = ("SuggestionRunning", "Suggestion is running")
+REFUSED: Final = "Validation failed: "
 OVER: Final = "Suggestion is succeeded"
 NEVER_AGAIN: Final = ("Experiment is succeeded", "Suggestion is succeeded, can't be restarted")
 AGAIN: Final = (
@@ -44,7 +45,7 @@ def read_suggestion(document: Mapping[str, Any]) -> SuggestionRead:
         int(spec.get("requests") or 0),
         assigned,
         bool(status.get("ended")),
-        str(failed.get("message") or ""),
+        str(failed.get("message") or "").removeprefix(REFUSED),
         pairs(status.get("algorithmSettings")),
         listed,
     )
@@ -62,7 +63,7 @@ def suggestion_conditions(failed: str, over: tuple[str, str] | None, since: floa
     entries.append(_condition("DeploymentReady", True, READY, since))
     entries.append(_condition("Running", at_work, RUNNING, since))
     if failed:
-        entries.append(_condition("Failed", True, ("SuggestionFailed", failed), since))
+        entries.append(_condition("Failed", True, ("SuggestionFailed", REFUSED + failed), since))
     return entries
 
 

@@ -36,6 +36,7 @@ def pack(trial: TrialRecord) -> str:
         ("o", trial.observation, ()),
         ("k", trial.stop, None),
         ("w", trial.waiting, None),
+        ("u", trial.uid, ""),
     ):
         if value != default:
             fields[key] = value
@@ -61,6 +62,7 @@ def unpack(text: str) -> TrialRecord:
         tuple(Metric(*metric) for metric in get("o", ())),
         StopIntent(StopKind(stop[0]), stop[1]) if stop is not None else None,
         Waiting(*waiting) if waiting is not None else None,
+        get("u", ""),
     )
 
 

@@ -210,9 +210,18 @@ def _conditions(status: ExperimentStatus, waiting: Waiting | None) -> list[dict[
     return entries
 
 
-def dump_waiting(reason: str, message: str, since: float) -> dict[str, Any]:
-    """A Waiting condition."""
-    return _waiting(Waiting(reason, message, since))
+def with_waiting(status: Mapping[str, Any], reason: str, message: str, now: float) -> dict[str, Any]:
+    """The keys of an Experiment's status that say what it waits for; the last condition stays what it was."""
+    conditions = list(status.get("conditions") or ())
+    others = [entry for entry in conditions if entry.get("type") != "Waiting"]
+    if any(entry.get("type") == "Waiting" and entry.get("message") == message for entry in conditions):
+        return {}
+    if not others:
+        fresh = ExperimentStatus()
+        fresh.begin(now)
+        others = [entry.dump() for entry in fresh.conditions]
+    others.insert(len(others) - 1, _waiting(Waiting(reason, message, now)))
+    return {"conditions": others}
 
 
 def _waiting(waiting: Waiting) -> dict[str, Any]:

@@ -51,6 +51,9 @@ def error_of(status: int, body: bytes) -> ApiError:
     details = _details(body)
     reason, message = str(details.get("reason") or ""), str(details.get("message") or "")
     message = message or body[:200].decode(errors="replace") or f"the API server answers HTTP {status}"
+    if status == 422 and not (details.get("details") or {}).get("causes"):
+        # Of an invalid object Kubernetes names the fields. Without any it is a JSON Patch whose test does not hold.
+        return Changed(status, reason, "the object is not as the change takes it to be")
     return _kind(status, reason)(status, reason, message)
 
 
@@ -68,8 +71,7 @@ def _kind(status: int, reason: str) -> type[ApiError]:
         return AlreadyExists if reason == "AlreadyExists" else Changed
     if status == 410:
         return Expired
-    # 422 is also what a JSON Patch is answered whose test does not hold. An API server that starts says 401 to
-    # everybody, and so it does when a token has run out that is about to be renewed: both pass.
+    # An API server that starts says 401, and one whose caller's token is about to be renewed: both pass.
     if status in {400, 403, 405, 406, 413, 415, 422}:
         return Refused
     return Unreachable

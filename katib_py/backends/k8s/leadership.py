@@ -157,6 +157,6 @@ class Leadership:
 
 
 def _term(lease: Json) -> tuple[str, int]:
-    """Who holds the lease, and the how manieth holder that is."""
+    """Who holds the lease, and how often it had passed on by then."""
     spec = lease.get("spec") or {}
     return str(spec.get("holderIdentity") or ""), int(spec.get("leaseTransitions") or 0)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping
-from typing import Any, Final, NamedTuple, NoReturn
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from katib_py.backends.k8s.api import Api, Json
-from katib_py.backends.k8s.errors import Absent, AlreadyExists, Refused, Unreachable
+from katib_py.backends.k8s.errors import Absent, AlreadyExists, Unreachable
 from katib_py.backends.k8s.resources import SUGGESTIONS
 from katib_py.controller.ports import Change, Key, SuggestionRecord
 from katib_py.core.errors import Conflict
@@ -28,16 +28,30 @@ class Entry(NamedTuple):
     size: int
 
 
+class Addition(NamedTuple):
+    """What a write does to the list: these are added, so many of the oldest leave, and then it counts `assigned`."""
+
+    entries: Sequence[Json]
+    dropped: int
+    assigned: int
+
+
 class Ledger:
-    """Appends to status.suggestions if nobody was faster; the oldest that are Trials leave when the list grows long."""
+    """Appends to status.suggestions if nobody was faster; the oldest that are Trials leave when the list grows long.
+
+    A write that failed half way may be tried again, with more: what the object has already is passed over.
+    """
 
     def __init__(self, api: Api, key: Key) -> None:
         self._api = api
         self._key = key
-        self._there = False
+        self._uid = ""  # empty while there is no object
         self._entries: deque[Entry] = deque()
         self._bytes = 0
-        self._patched = False  # whether the object's list is surely one that a JSON Patch can add to
+        self._counted = 0  # by the object
+        self._assigned = 0  # truly: an object that somebody has deleted counts anew
+        self._shown = False  # whether the object has a status
+        self._patched = False  # whether its list is surely one that a JSON Patch can add to
         self._requests = 0
         self._over: tuple[str, str] | None = None
 
@@ -50,40 +64,82 @@ class Ledger:
         if not owned_by(document, experiment.metadata.uid):
             return SuggestionRead()
         read = read_suggestion(document)
-        self._there, self._requests = True, read.requests
+        self._uid, self._requests = document["metadata"]["uid"], read.requests
+        self._counted = self._assigned = read.assigned
+        self._shown = bool(document.get("status"))
         for assignment in read.listed:
             self._add(suggestion_entry(assignment))
         return read
+
+    def count_at_least(self, assigned: int) -> int:
+        """How many were ever assigned; the Trials that are there prove so many."""
+        self._assigned = max(self._assigned, assigned)
+        return self._assigned
 
     async def write(self, experiment: Experiment, change: Change, unused: Collection[str], now: float) -> None:
         """Write the change's part of the Suggestion; raises Conflict where other assignments were recorded."""
         record = change.suggestion
         if record is None and not change.assignments:
             return
-        created = None if self._there else await self._create(experiment, record)
-        if not self._patched:
-            await self._put_all(created or await self._api.get(SUGGESTIONS, *self._key), change, now)
-            return
-        operations = self._operations(change, unused, now)
-        try:
-            await self._api.patch(SUGGESTIONS, self._key, operations, "status")
-        except Refused as error:
-            if error.status == 422 and change.assignments:
-                raise Conflict(f"the Suggestion of {self._key.name} has changed: {error}") from error
-            raise
+        addition = self._addition(change, unused)
+        created = None if self._uid else await self._create(experiment, record)
+        facts = _facts(record, now)
+        if self._patched:
+            await self._patch(self._operations(addition, facts))
+        else:
+            document = created or await self._read()
+            await self._put_all(document, addition, {**_at_work(document, now), **facts})
+        self._take(addition)
 
     async def settle(self, experiment: Experiment, record: SuggestionRecord, over: bool, now: float) -> None:
         """Bring what nobody waits for up to date: spec.requests, and that the search is over or goes on."""
-        if not self._there:
+        if not self._uid:
             return
         if record.requests != self._requests:
-            await self._api.patch(SUGGESTIONS, self._key, {"spec": {"requests": record.requests}})
+            operations = [self._same(), {"op": "add", "path": "/spec/requests", "value": record.requests}]
+            await self._patch(operations, "")
             self._requests = record.requests
         texts = _over(experiment) if over else None
-        if texts != self._over:
-            body = {"status": {"conditions": suggestion_conditions(record.failed, texts, now)}}
-            await self._api.patch(SUGGESTIONS, self._key, body, "status")
+        if texts != self._over and self._shown:
+            conditions = suggestion_conditions(record.failed, texts, now)
+            await self._patch([self._same(), {"op": "add", "path": "/status/conditions", "value": conditions}])
             self._over = texts
+
+    def _addition(self, change: Change, unused: Collection[str]) -> Addition:
+        """What of the change is not recorded yet; raises Conflict where something else is recorded in its place."""
+        names = [assignment.name for assignment in change.assignments]
+        known = self._assigned - change.assigned_before if names else 0
+        newest = [entry.name for entry in self._entries][len(self._entries) - known :] if known > 0 else []
+        if known < 0 or newest != names[:known]:
+            raise Conflict(f"{self._assigned} assignments are recorded, not {change.assigned_before}")
+        fresh = [suggestion_entry(assignment) for assignment in change.assignments[known:]]
+        needed = {*unused, *names}
+        return Addition(fresh, self._surplus(fresh, needed), self._assigned + len(fresh))
+
+    def _surplus(self, fresh: Sequence[Json], needed: Collection[str]) -> int:
+        """How many of the oldest entries leave the list."""
+        size = self._bytes + sum(_size(entry) for entry in fresh)
+        count = 0
+        for entry in self._entries:
+            if size <= LISTED_BYTES or entry.name in needed:
+                break
+            size -= entry.size
+            count += 1
+        return count
+
+    def _take(self, addition: Addition) -> None:
+        """It is written."""
+        for entry in addition.entries:
+            self._add(entry)
+        for _ in range(addition.dropped):
+            self._bytes -= self._entries.popleft().size
+        self._counted = self._assigned = addition.assigned
+
+    def _add(self, entry: Mapping[str, Any]) -> None:
+        self._entries.append(Entry(entry["name"], _size(entry)))
+        self._bytes += self._entries[-1].size
+
+    # Writing
 
     async def _create(self, experiment: Experiment, record: SuggestionRecord | None) -> Json:
         requests = record.requests if record else 0
@@ -95,76 +151,58 @@ class Ledger:
             "spec": suggestion_spec(experiment, requests),
         }
         try:
-            created = await self._api.create(SUGGESTIONS, self._key.namespace, body)
+            document = await self._api.create(SUGGESTIONS, self._key.namespace, body)
         except AlreadyExists as error:
-            return await self._give_way(experiment, error)
-        self._there, self._requests = True, requests
-        return created
+            document = await self._there(experiment, error)
+        self._uid, self._requests = document["metadata"]["uid"], requests
+        return document
 
-    async def _give_way(self, experiment: Experiment, error: AlreadyExists) -> NoReturn:
-        """One of our own that we did not know of is a conflict; one of an earlier experiment is about to go."""
-        document = await self._api.get(SUGGESTIONS, *self._key)
+    async def _there(self, experiment: Experiment, error: AlreadyExists) -> Json:
+        """Our own, the answer to whose creation was lost; one of an earlier experiment is about to go."""
+        document = await self._read()
         if owned_by(document, experiment.metadata.uid):
-            raise Conflict(f"the Suggestion of {self._key.name} was made by somebody else") from error
+            return document
         words = f"the Suggestion {self._key.name} of an earlier experiment is still there"
         raise Unreachable(409, "AlreadyExists", words) from error
 
-    async def _put_all(self, document: Json, change: Change, now: float) -> None:
-        """The first write: the list as a whole, whatever state the object's is in, if it has our count."""
-        read = read_suggestion(document)
-        if change.assignments and read.assigned != change.assigned_before:
-            raise Conflict(f"{read.assigned} assignments are recorded, not {change.assigned_before}")
-        entries = [*((document.get("status") or {}).get("suggestions") or []), *_entries(change)]
-        status: Json = {**self._facts(change, now), "suggestionCount": read.assigned + len(change.assignments)}
-        version = document["metadata"]["resourceVersion"]
-        body = {"metadata": {"resourceVersion": version}, "status": {**status, "suggestions": entries}}
-        await self._api.patch(SUGGESTIONS, self._key, body, "status")
-        for entry in _entries(change):
-            self._add(entry)
-        self._patched = True
+    async def _put_all(self, document: Json, addition: Addition, facts: Json) -> None:
+        """The first write: the list as a whole, whatever state the object's is in, if it counts as it did."""
+        counted = read_suggestion(document).assigned
+        if counted != self._counted or document["metadata"]["uid"] != self._uid:
+            raise Conflict(f"the Suggestion counts {counted} assignments, not {self._counted}")
+        entries = [*((document.get("status") or {}).get("suggestions") or [])[addition.dropped :], *addition.entries]
+        body = {
+            "metadata": {"resourceVersion": document["metadata"]["resourceVersion"]},
+            "status": {**facts, "suggestionCount": addition.assigned, "suggestions": entries},
+        }
+        await self._patch(body)
+        self._shown = self._patched = True
 
-    def _operations(self, change: Change, unused: Collection[str], now: float) -> list[Json]:
-        operations: list[Json] = []
-        if change.assignments:
-            count = change.assigned_before
-            operations.append({"op": "test", "path": "/status/suggestionCount", "value": count})
-            for entry in _entries(change):
-                operations.append({"op": "add", "path": "/status/suggestions/-", "value": entry})
-                self._add(entry)
-            count += len(change.assignments)
-            operations.append({"op": "replace", "path": "/status/suggestionCount", "value": count})
-            operations += [{"op": "remove", "path": "/status/suggestions/0"}] * self._trim(unused)
-        facts = self._facts(change, now)
+    def _operations(self, addition: Addition, facts: Json) -> list[Json]:
+        operations = [self._same(), {"op": "test", "path": "/status/suggestionCount", "value": self._counted}]
+        operations += [{"op": "add", "path": "/status/suggestions/-", "value": entry} for entry in addition.entries]
+        operations += [{"op": "remove", "path": "/status/suggestions/0"}] * addition.dropped
+        facts = {**facts, **({"suggestionCount": addition.assigned} if addition.entries else {})}
         return operations + [{"op": "add", "path": f"/status/{name}", "value": value} for name, value in facts.items()]
 
-    def _facts(self, change: Change, now: float) -> Json:
-        """The keys of status besides the assignments that the change sets."""
-        record = change.suggestion
-        facts: Json = {}
-        if not self._patched:
-            facts["conditions"] = suggestion_conditions(record.failed if record else "", None, now)
-        if record is None:
-            return facts
-        if record.ended:
-            facts["ended"] = True
-        if record.failed:
-            facts["conditions"] = suggestion_conditions(f"Validation failed: {record.failed}", None, now)
-        if record.settings:
-            facts["algorithmSettings"] = [{"name": name, "value": value} for name, value in record.settings]
-        return facts
+    def _same(self) -> Json:
+        """A late write must not reach the object of a later experiment of the same name."""
+        return {"op": "test", "path": "/metadata/uid", "value": self._uid}
 
-    def _add(self, entry: Mapping[str, Any]) -> None:
-        size = len(json.dumps(entry))
-        self._entries.append(Entry(entry["name"], size))
-        self._bytes += size
+    async def _patch(self, body: Mapping[str, Any] | Sequence[Any], subresource: str = "status") -> None:
+        try:
+            await self._api.patch(SUGGESTIONS, self._key, body, subresource)
+        except Absent as error:
+            raise self._deleted() from error
 
-    def _trim(self, unused: Collection[str]) -> int:
-        """How many of the oldest entries leave the list."""
-        count = 0
-        while self._bytes > LISTED_BYTES and self._entries[0].name not in unused:
-            self._bytes -= self._entries.popleft().size
-            count += 1
-        return count
+    async def _read(self) -> Json:
+        try:
+            return await self._api.get(SUGGESTIONS, *self._key)
+        except Absent as error:
+            raise self._deleted() from error
+
+    def _deleted(self) -> Conflict:
+        return Conflict(f"the Suggestion {self._key.name} was deleted")
 
 
 def owned_by(document: Mapping[str, Any], uid: str) -> bool:
@@ -173,8 +211,30 @@ def owned_by(document: Mapping[str, Any], uid: str) -> bool:
     return any(owner.get("controller") and owner.get("uid") == uid for owner in owners)
 
 
-def _entries(change: Change) -> Iterable[Json]:
-    return [suggestion_entry(assignment) for assignment in change.assignments]
+def _size(entry: Mapping[str, Any]) -> int:
+    return len(json.dumps(entry))
+
+
+def _facts(record: SuggestionRecord | None, now: float) -> Json:
+    """The keys of status besides the assignments that a record sets."""
+    facts: Json = {}
+    if record is None:
+        return facts
+    if record.ended:
+        facts["ended"] = True
+    if record.failed:
+        facts["conditions"] = suggestion_conditions(record.failed, None, now)
+    if record.settings:
+        facts["algorithmSettings"] = [{"name": name, "value": value} for name, value in record.settings]
+    return facts
+
+
+def _at_work(document: Json, now: float) -> Json:
+    """The conditions of a search that goes on, unless the object has them already."""
+    wanted = suggestion_conditions("", None, now)
+    found = (document.get("status") or {}).get("conditions") or ()
+    said = [(entry.get("type"), entry.get("status")) for entry in found]
+    return {} if said == [(entry["type"], entry["status"]) for entry in wanted] else {"conditions": wanted}
 
 
 def _over(experiment: Experiment) -> tuple[str, str] | None:

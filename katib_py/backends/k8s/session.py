@@ -17,7 +17,8 @@ from katib_py.backends.k8s.resources import CONFIG_MAPS
 from katib_py.backends.k8s.runner import KubeRunner
 from katib_py.backends.k8s.services import Services
 from katib_py.backends.k8s.site import REPORTED, Site
-from katib_py.backends.k8s.store import KubeStore, Manual
+from katib_py.backends.k8s.store import KubeStore
+from katib_py.backends.k8s.trial_writer import Manual
 from katib_py.collectors.filters import filter_problem
 from katib_py.controller.board import Board
 from katib_py.controller.engine import Engine
@@ -94,9 +95,11 @@ class Plant:
         checks = Checks(filter_problem, early_stopping=stoppers, config_maps=config_maps, in_pods=True)
         experiment = load_experiment(repaired(document), checks).experiment
         template = compile_template(experiment, config_maps)
+        metadata = document["metadata"]
+        manual = Manual(metadata["uid"], metadata["generation"], checks, template, self.metrics)
         log = self.logs.of(key.namespace)
         platform = Platform(
-            KubeStore(self.api, self.seen, key, Manual(checks, template, self.metrics), self.events),
+            KubeStore(self.api, self.seen, key, manual, self.events),
             KubeRunner(self.cluster, Site.of(experiment), _announcer(experiment, log), wake.set),
             self.services.of(experiment),
             log,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
@@ -15,14 +15,16 @@ from katib_py.backends.k8s.errors import ApiError
 from katib_py.backends.k8s.informer import Informer, Name
 from katib_py.backends.k8s.resources import EXPERIMENTS
 from katib_py.backends.k8s.session import Plant
+from katib_py.backends.k8s.status_writer import Written, write_status
 from katib_py.controller.engine import Outcome
-from katib_py.core.errors import Conflict, InvalidInput, KatibError, Rejected, StoreUnavailable
+from katib_py.core.errors import Conflict, InvalidInput, KatibError, Rejected, ServiceUnavailable, StoreUnavailable
 from katib_py.core.experiment import ResumePolicy
 from katib_py.core.reconcile import RESUMABLE_REASONS
-from katib_py.core.status import ExperimentStatus, dump_waiting, read_status, time_text
+from katib_py.core.status import read_status, time_text, with_waiting
 
-AGAIN: Final = (0.05, 0.2, 1.0, 2.0, 5.0, 10.0)
-INVALID_SECONDS: Final = 10.0  # how often an experiment is looked at again that cannot be driven as it is
+AGAIN: Final = (0.05, 0.05, 0.2, 1.0, 2.0, 5.0, 10.0)
+LONG_SECONDS: Final = 60.0  # an engine that ran for so long had no trouble to begin with
+PATIENCE: Final = 4  # so often in a row a conflict is nothing to speak of
 
 log = logging.getLogger(__name__)
 
@@ -98,40 +100,53 @@ class Supervisor:
 
     async def _drive(self, name: Name, driven: Driven) -> None:
         """Until nothing is left to do for this generation of the spec."""
+        failures = 0
         try:
-            failures = 0
             while (document := self._document(name)) is not None:
                 driven.looked.clear()
-                version = _version(document)
-                outcome = Outcome.FINISHED
-                try:
-                    outcome = await self._run(document, driven)
-                except (Conflict, StoreUnavailable) as error:
-                    log.info("experiment %s/%s is looked at anew: %s", *name, error)
-                    await asyncio.sleep(AGAIN[min(failures, len(AGAIN) - 1)])
-                    failures += 1
-                    continue
-                except Rejected as error:
-                    await self._fail(name, error)
-                except InvalidInput as error:
-                    await self._explain(name, document, error)
-                    with suppress(TimeoutError):
-                        await asyncio.wait_for(driven.looked.wait(), INVALID_SECONDS)
-                    continue
-                failures = 0
-                if outcome is not Outcome.DELETED:
-                    driven.settled = version
+                began = time.monotonic()
+                trouble = await self._once(document, driven)
                 current = self._document(name)
-                if current is None or _version(current) == version:
+                if trouble is None and (current is None or _version(current) == _version(document)):
                     return
-        except asyncio.CancelledError:
-            raise
-        except Exception:  # an edge: one experiment's defect must not end the others
-            log.exception("experiment %s/%s cannot be driven", *name)
+                failures = failures + 1 if trouble is not None and time.monotonic() - began < LONG_SECONDS else 0
+                if trouble is not None:
+                    await self._rest(document, driven, trouble, failures)
         finally:
             driven.task = None
             if self._document(name) is None:
                 self._driven.pop(name, None)
+
+    async def _once(self, document: Json, driven: Driven) -> Exception | None:
+        """Run an engine to its end; why there must be another one, if so."""
+        try:
+            outcome = await self._run(document, driven)
+        except Rejected as error:
+            # Another engine ends what still runs.
+            return await self._fail(document, error) or Conflict("its algorithm refuses it")
+        except Exception as error:  # an edge: one experiment's defect must not end the others
+            if not isinstance(error, KatibError):
+                log.exception("experiment %s cannot be driven", _name(document))
+            return error
+        if outcome is Outcome.DELETED:
+            current = self._document(_name(document))
+            gone = current is None or _version(current) != _version(document)
+            return None if gone else Conflict("something of it was deleted")
+        driven.settled = _version(document)
+        return None
+
+    async def _rest(self, document: Json, driven: Driven, trouble: Exception, failures: int) -> None:
+        """Leave the experiment alone for a while, and say why where that is not over at once."""
+        log.info("experiment %s is looked at anew: %s", _name(document), trouble)
+        seconds = AGAIN[min(failures, len(AGAIN) - 1)]
+        passing = isinstance(trouble, Conflict | StoreUnavailable) and failures < PATIENCE
+        if not passing:
+            await self._explain(document, trouble)
+            seconds = AGAIN[-1]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                # A change of the spec may be the cure.
+                await (asyncio.sleep(seconds) if passing else driven.looked.wait())
 
     async def _run(self, document: Json, driven: Driven) -> Outcome:
         assert self._plant is not None
@@ -155,28 +170,44 @@ class Supervisor:
         document = self._plant.seen.get(name) if self._plant is not None else None
         return None if document is None or _leaves(document) else document
 
-    async def _fail(self, name: Name, error: KatibError) -> None:
-        """The algorithm's service refuses the experiment: it has failed, as in Katib."""
+    async def _fail(self, document: Json, error: KatibError) -> Exception | None:
+        """The algorithm's service refuses the experiment: it has failed, as in Katib. Why that could not be written."""
         now = time.time()
-        status = ExperimentStatus()
+        status = read_status(document.get("status") or {})
         status.begin(now)
         status.finish(False, "ExperimentFailed", f"Suggestion has failed: {error}", now)
-        body = {"conditions": [entry.dump() for entry in status.conditions], "startTime": time_text(now)}
-        with suppress(ApiError):
-            await self._api.patch(EXPERIMENTS, name, {"status": {**body, "completionTime": time_text(now)}}, "status")
+        assert status.start is not None
+        written = {"startTime": time_text(status.start), "completionTime": time_text(now)}
+        return await self._write(document, {**written, "conditions": [entry.dump() for entry in status.conditions]})
 
-    async def _explain(self, name: Name, document: Json, error: KatibError) -> None:
-        """Say in a condition why the experiment is not driven; the last one stays what it was."""
-        status: dict[str, Any] = dict(document.get("status") or {})
-        conditions = [entry for entry in status.get("conditions") or () if entry.get("type") != "Waiting"]
-        old = [entry for entry in status.get("conditions") or () if entry.get("type") == "Waiting"]
-        if old and old[0].get("message") == str(error):
-            return
-        if not conditions:
-            conditions = [_created(time.time())]
-        conditions.insert(len(conditions) - 1, dump_waiting("InvalidSpec", str(error), time.time()))
-        with suppress(ApiError):
-            await self._api.patch(EXPERIMENTS, name, {"status": {"conditions": conditions}}, "status")
+    async def _explain(self, document: Json, error: Exception) -> None:
+        """Say in a condition why the experiment is not driven."""
+        reason, message = _words(error)
+        await self._write(document, with_waiting(document.get("status") or {}, reason, message, time.time()))
+
+    async def _write(self, document: Json, status: Mapping[str, Any]) -> Exception | None:
+        try:
+            await write_status(self._api, EXPERIMENTS, _name(document), Written.of(document), status)
+        except (ApiError, Conflict) as error:
+            return error
+        return None
+
+
+def _words(error: Exception) -> tuple[str, str]:
+    """Why an experiment is not driven, as its condition's reason and message."""
+    if isinstance(error, InvalidInput):
+        return "InvalidSpec", str(error)
+    if isinstance(error, ServiceUnavailable):
+        return "SuggestionServiceNotReady", str(error)
+    if isinstance(error, ApiError):
+        return error.reason or "ApiServerUnreachable", error.message
+    if isinstance(error, KatibError):
+        return type(error).__name__, str(error)
+    return "InternalError", f"a defect of the controller, of which its log tells more: {error!r}"
+
+
+def _name(document: Json) -> Name:
+    return Name(document["metadata"]["namespace"], document["metadata"]["name"])
 
 
 def _version(document: Json) -> Version:
@@ -196,12 +227,6 @@ def over(document: Json) -> bool:
     policy = (document.get("spec") or {}).get("resumePolicy")
     resumable = policy in {ResumePolicy.LONG_RUNNING, ResumePolicy.FROM_VOLUME}
     return verdict is not None and not (resumable and verdict.reason in RESUMABLE_REASONS)
-
-
-def _created(now: float) -> Json:
-    status = ExperimentStatus()
-    status.begin(now)
-    return status.conditions[0].dump()
 
 
 def informer(api: Api, namespace: str, supervisor: Supervisor) -> Informer[Json]:
