@@ -17,10 +17,10 @@ KEYS: Final = frozenset({"apiVersion", "kind", "resources", "components", "patch
 
 def render(folder: Path) -> list[Json]:
     """The objects of the kustomization in this folder; raises ValueError for what is beyond this part of kustomize."""
-    return _extended([], folder)
+    return extended([], folder)
 
 
-def _extended(objects: Sequence[Json], folder: Path) -> list[Json]:
+def extended(objects: Sequence[Json], folder: Path) -> list[Json]:
     """The objects with what the folder's kustomization, or component, adds and changes."""
     kustomization = _single(folder / FILE)
     if beyond := kustomization.keys() - KEYS:
@@ -32,7 +32,7 @@ def _extended(objects: Sequence[Json], folder: Path) -> list[Json]:
         path = folder / name
         result += render(path) if path.is_dir() else read_documents(path.read_bytes())
     for name in kustomization.get("components", ()):
-        result = _extended(result, folder / name)
+        result = extended(result, folder / name)
     for patch in kustomization.get("patches", ()):
         (operations,) = read_documents(patch["patch"])
         result = [patched(item, operations) if _meant(item, patch["target"]) else item for item in result]

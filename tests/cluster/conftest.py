@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import uuid
 from pathlib import Path
 
@@ -20,6 +21,7 @@ PROGRAMS = {
     "api_server": (*binaries.API_SERVER, "kube-controller-manager"),
     "own_api_server": (*binaries.API_SERVER, "kube-controller-manager"),
     "node": nodes.PROGRAMS,
+    "helm": ("helm",),
 }
 
 
@@ -67,6 +69,20 @@ def api_server(tmp_path_factory):
         server.start_controllers(*CONTROLLERS)
         yield server
     shutil.rmtree(folder / "etcd")
+
+
+@pytest.fixture(scope="session")
+def helm():
+    """Runs Helm with these arguments and returns what it prints."""
+    found_or_skipped("helm")
+
+    def run(*arguments):
+        command = [binaries.find("helm"), *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,9 @@
 
 def keyed(objects):
     """The objects by kind, namespace and name; two with one key are a mistake."""
+    objects = list(objects)
     result = {key_of(item): item for item in objects}
-    assert len(result) == len(list(objects))
+    assert len(result) == len(objects)
     return result
 
 

@@ -50,6 +50,7 @@ PROGRAMS = {
     for program in (
         Program("etcd", "etcd", "go.etcd.io/etcd/server/v3"),
         Program("pause", "pause", "."),
+        Program("helm", "helm", "helm.sh/helm/v3/cmd/helm"),
         *map(
             kubernetes,
             ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl"),
@@ -87,11 +88,11 @@ def absent(names):
 
 
 def _given(name):
-    """From setup-envtest; any kubectl does."""
+    """From setup-envtest; any kubectl or helm does."""
     assets = Path(os.environ.get(ENVTEST) or "/nowhere") / name
     if assets.exists():
         return assets
-    installed = shutil.which(name) if name == "kubectl" else None
+    installed = shutil.which(name) if name in {"kubectl", "helm"} else None
     return Path(installed) if installed else None
 
 
