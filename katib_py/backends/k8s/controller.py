@@ -8,27 +8,22 @@ import logging
 import signal
 import socket
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 from typing import Final
 
+from katib_py.backends.k8s.acting import Post, act
 from katib_py.backends.k8s.admission import Admission
 from katib_py.backends.k8s.api import Api
 from katib_py.backends.k8s.certificates import Certificates
-from katib_py.backends.k8s.cluster import Cluster
 from katib_py.backends.k8s.configuration import Configuration
 from katib_py.backends.k8s.endpoints import Endpoint, health_app, metrics_app, parse_address
-from katib_py.backends.k8s.event_writer import EventWriter
 from katib_py.backends.k8s.leadership import Leadership
-from katib_py.backends.k8s.metrics import Current, Metrics
+from katib_py.backends.k8s.metrics import Metrics
 from katib_py.backends.k8s.observations import DatabaseLog, DatabaseObservations
 from katib_py.backends.k8s.services import Services
-from katib_py.backends.k8s.session import DbManagerAddress, Log, Plant
+from katib_py.backends.k8s.session import DbManagerAddress, Log
 from katib_py.backends.k8s.suggesters import RemoteSuggesters, Timed
-from katib_py.backends.k8s.supervisor import Supervisor, informer
-from katib_py.backends.k8s.sweeper import Sweeper
-from katib_py.backends.k8s.trials import Trials
 from katib_py.backends.local.db_manager import DbManager
 from katib_py.backends.local.home import Home
 from katib_py.backends.local.suggesters import LocalSuggesters
@@ -74,8 +69,9 @@ async def run(options: Options) -> None:
         services = _services(options, api, address)
         stack.push_async_callback(services.close)
         certificates = await _serve(options, services, address, stack)
-        works = [stopping.wait(), options.config.informer(api, options.core_namespace).run()]
-        works.append(_lead(Post(options, api, address, services, certificates)))
+        logs = await _logs(options, stack)
+        post = Post(api, options.namespace, services, logs, address, options.metrics, certificates)
+        works = [stopping.wait(), options.config.informer(api, options.core_namespace).run(), _lead(options, post)]
         tasks = [asyncio.create_task(work) for work in works]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -85,22 +81,6 @@ async def run(options: Options) -> None:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Post:
-    """What acting takes: the API, where metrics and suggestions come from, the certificates that a leader keeps."""
-
-    options: Options
-    api: Api
-    db_manager: DbManagerAddress
-    services: Services
-    certificates: Certificates | None
-
-    def fenced(self, leadership: Leadership) -> Post:
-        """The same, whose requests are refused here when we may not lead any more."""
-        api = self.api.fenced(leadership.fence)
-        return replace(self, api=api, services=self.services.with_api(api))
 
 
 async def _serve(
@@ -130,22 +110,22 @@ async def _serve(
     return certificates
 
 
-async def _lead(post: Post) -> None:
+async def _lead(options: Options, post: Post) -> None:
     """Act whenever we lead; never returns."""
-    if post.options.lease is None:
-        await _act(post)
+    if options.lease is None:
+        await act(post)
         return
-    leadership = Leadership(post.api, *post.options.lease, f"{socket.gethostname()}_{uuid.uuid4().hex[:8]}")
+    leadership = Leadership(post.api, *options.lease, f"{socket.gethostname()}_{uuid.uuid4().hex[:8]}")
     try:
         while True:
             await leadership.acquired()
-            await _act_while_leading(post.fenced(leadership), leadership)
+            await _act_while_leading(post.fenced(leadership.fence), leadership)
     finally:
         await leadership.release()
 
 
 async def _act_while_leading(post: Post, leadership: Leadership) -> None:
-    acting, losing = asyncio.create_task(_act(post)), asyncio.create_task(leadership.lost())
+    acting, losing = asyncio.create_task(act(post)), asyncio.create_task(leadership.lost())
     try:
         done, _ = await asyncio.wait({acting, losing}, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
@@ -155,46 +135,6 @@ async def _act_while_leading(post: Post, leadership: Leadership) -> None:
         for task in (acting, losing):
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-
-
-async def _act(post: Post) -> None:
-    """Drive every experiment; never returns."""
-    options, api = post.options, post.api
-    async with AsyncExitStack() as stack:
-        metrics = options.metrics
-        drives = Supervisor(api, lambda name: metrics.experiment(name.namespace, "deleted"))
-        seen = informer(api, options.namespace, drives)
-        trials = Trials(api, options.namespace, drives.disturb, lambda name: metrics.trial(name.namespace, "deleted"))
-        stack.enter_context(metrics.showing(Current(seen, trials)))
-        cluster = await stack.enter_async_context(_cluster(api, options.namespace))
-        address = post.db_manager
-        plant = Plant(
-            api, cluster, seen, EventWriter(api), post.services, await _logs(options, stack), address, metrics
-        )
-        works = [seen.run(), trials.run(), plant.events.run(), Sweeper(cluster, trials).run()]
-        if post.certificates is not None:
-            works.append(post.certificates.keep())
-        tasks = [asyncio.create_task(work) for work in works]
-        try:
-            await seen.ready()
-            await trials.ready()
-            drives.begin(plant)
-            log.info("driving the experiments of %s", options.namespace or "every namespace")
-            await asyncio.gather(*tasks)
-        finally:
-            await drives.close()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-
-@asynccontextmanager
-async def _cluster(api: Api, namespace: str) -> AsyncIterator[Cluster]:
-    cluster = Cluster(api, namespace)
-    try:
-        yield cluster
-    finally:
-        await cluster.close()
 
 
 def _services(options: Options, api: Api, address: DbManagerAddress) -> Services:

@@ -18,6 +18,7 @@ from katib_py.backends.k8s.runner import KubeRunner
 from katib_py.backends.k8s.services import Services
 from katib_py.backends.k8s.site import REPORTED, Site
 from katib_py.backends.k8s.store import KubeStore
+from katib_py.backends.k8s.takeover import Takeover
 from katib_py.backends.k8s.trial_writer import Manual
 from katib_py.collectors.filters import filter_problem
 from katib_py.controller.board import Board
@@ -28,6 +29,7 @@ from katib_py.core import names
 from katib_py.core.early_stopping import STOPPERS
 from katib_py.core.experiment import CollectorKind, Experiment, ResumePolicy
 from katib_py.core.load import load_experiment
+from katib_py.core.own_service import service_name
 from katib_py.core.pods import mark
 from katib_py.core.repair import repaired
 from katib_py.core.template import ConfigMaps, Template, compile_template
@@ -86,6 +88,7 @@ class Plant:
     logs: Logs
     db_manager: DbManagerAddress
     metrics: Metrics
+    takeover: Takeover
 
     async def engine(self, document: Json, wake: asyncio.Event) -> Engine:
         """The engine of the experiment in this object; raises InvalidInput where it cannot be driven."""
@@ -97,11 +100,13 @@ class Plant:
         template = compile_template(experiment, config_maps)
         metadata = document["metadata"]
         manual = Manual(metadata["uid"], metadata["generation"], checks, template, self.metrics)
-        log = self.logs.of(key.namespace)
+        services, log = self.services.of(experiment), self.logs.of(key.namespace)
+        if not services.own:
+            self.takeover.end_service(document, service_name(experiment))
         platform = Platform(
             KubeStore(self.api, self.seen, key, manual, self.events),
             KubeRunner(self.cluster, Site.of(experiment), _announcer(experiment, log), wake.set),
-            self.services.of(experiment),
+            services,
             log,
             WallClock(COMPANY_SECONDS, self.metrics.turns.observe),
             lambda board: self._render(board, template),

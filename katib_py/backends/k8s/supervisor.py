@@ -16,6 +16,7 @@ from katib_py.backends.k8s.informer import Informer, Name
 from katib_py.backends.k8s.resources import EXPERIMENTS
 from katib_py.backends.k8s.session import Plant
 from katib_py.backends.k8s.status_writer import Written, write_status
+from katib_py.backends.k8s.trials import Look
 from katib_py.controller.engine import Outcome
 from katib_py.core.errors import Conflict, InvalidInput, KatibError, Rejected, ServiceUnavailable, StoreUnavailable
 from katib_py.core.experiment import ResumePolicy
@@ -229,6 +230,11 @@ def over(document: Json) -> bool:
     return verdict is not None and not (resumable and verdict.reason in RESUMABLE_REASONS)
 
 
-def informer(api: Api, namespace: str, supervisor: Supervisor) -> Informer[Json]:
-    """The informer of experiments that tells the supervisor."""
-    return Informer(api, EXPERIMENTS, lambda document: document, supervisor.changed, Selection(namespace))
+def informer(api: Api, namespace: str, supervisor: Supervisor, look: Look) -> Informer[Json]:
+    """The informer of experiments that tells the supervisor; `look` is shown each as it is."""
+
+    def seen(document: Json) -> Json:
+        look(EXPERIMENTS, document)
+        return document
+
+    return Informer(api, EXPERIMENTS, seen, supervisor.changed, Selection(namespace))

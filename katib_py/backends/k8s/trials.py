@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from katib_py.backends.k8s.api import Api, Json, Selection
 from katib_py.backends.k8s.informer import Informer, Name
-from katib_py.backends.k8s.resources import TRIALS
+from katib_py.backends.k8s.resources import TRIALS, Resource
 from katib_py.core.names import LABEL_EXPERIMENT
 from katib_py.core.trial import TrialState
 
@@ -25,18 +25,21 @@ class Trial(NamedTuple):
 
 # An experiment of which a Trial was deleted, or told to stop, by somebody else.
 Disturbed = Callable[[Name], None]
+Gone = Callable[[Name], None]
+Look = Callable[[Resource, Json], None]
 
 
 class Trials:
-    """Watches every Trial; `gone` is told of each that was deleted.
+    """Watches every Trial; `gone` is told of each that was deleted, `look` is shown each as it is.
 
     `kinds` are the apiVersion and kind of every run object that is not to be kept.
     """
 
-    def __init__(self, api: Api, namespace: str, disturbed: Disturbed, gone: Callable[[Name], None]) -> None:
+    def __init__(self, api: Api, namespace: str, disturbed: Disturbed, gone: Gone, look: Look) -> None:
         self.kinds: set[tuple[str, str]] = set()
         self._disturbed = disturbed
         self._gone = gone
+        self._look = look
         self._informer: Informer[Trial] = Informer(api, TRIALS, self._slim, self._changed, Selection(namespace))
 
     async def run(self) -> None:
@@ -56,6 +59,7 @@ class Trials:
         return self._informer.items()
 
     def _slim(self, document: Json) -> Trial:
+        self._look(TRIALS, document)
         trial, run = slim(document), _mapping(_mapping(document.get("spec")).get("runSpec"))
         if run.get("kind") and not trial.retain:
             self.kinds.add((str(run.get("apiVersion", "")), str(run["kind"])))
