@@ -61,9 +61,17 @@ def manifests(only_crds: bool, installation: Installation) -> None:
     print(to_yaml(crds() if only_crds else installation.objects()), end="")
 
 
+class _Dumper(yaml.SafeDumper):
+    """Writes what stands in two places twice: people read it."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Always."""
+        return True
+
+
 def to_yaml(objects: Iterable[Any]) -> str:
     """The objects as YAML documents, in the order of their keys."""
-    return "---\n".join(yaml.safe_dump(item, sort_keys=False, allow_unicode=True, width=120) for item in objects)
+    return yaml.dump_all(objects, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
 
 
 def with_image(item: Json, image: str) -> Json:

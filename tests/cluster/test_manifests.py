@@ -3,9 +3,15 @@
 import subprocess
 
 import pytest
+import yaml
 from support.cluster import binaries
 from support.cluster.client import Client, Refused
+from support.cluster.controllers import Controller, eventually
+from support.cluster.experiments import Objects, experiment, last
 from support.cluster.kinds import install
+from support.cluster.playing import played
+from support.cluster.processes import free_ports
+from support.cluster.pushing import Pushing
 from support.objects import pod_templates
 from support.shell import wait_for
 
@@ -128,6 +134,44 @@ def test_a_controller_of_one_namespace_may_nothing_in_others(rights):
     assert [asked for asked in (*MAY, *MAY_NOT, *MAY_AT_HOME) if account.allowed("team-a", *asked)] == []
     assert [asked for asked in MAY_NOT if account.allowed(home, *asked)] == []
     assert [asked for asked in MAY_OF_THE_CLUSTER if not account.allowed("", *asked)] == []
+
+
+def set_up(objects, folder, **ports):
+    """The katib-config of an installation, with free ports."""
+    (found,) = [item for item in objects if item["kind"] == "ConfigMap"]
+    document = yaml.safe_load(found["data"]["katib-config.yaml"])
+    document["init"]["controller"] |= ports
+    path = folder / "katib-config.yaml"
+    path.write_text(yaml.safe_dump(document))
+    return path
+
+
+@pytest.mark.parametrize("overlay", ["standalone", "namespaced"])
+async def test_a_controller_with_these_rights_runs_experiments(
+    own_api_server, installed, overlay, tmp_path, monkeypatch
+):
+    installation, home = installed(overlay), f"katib-{overlay}"
+    monkeypatch.setenv("KATIB_CORE_NAMESPACE", home)
+    webhook, metrics, health = free_ports(3)
+    addresses = {"metricsAddr": f"127.0.0.1:{metrics}", "healthzAddr": f"127.0.0.1:{health}"}
+    config = set_up(installation, tmp_path, webhookPort=webhook, **addresses)
+    namespace = home if overlay == "namespaced" else own_api_server.namespace("team-b")
+    objects = Objects(own_api_server.client, namespace)
+    account = own_api_server.account(home, ACCOUNT)
+    scope = home if overlay == "namespaced" else ""
+    with Controller(account, tmp_path / "controller", scope, ["--config", str(config)]) as controller:
+        objects.create(experiment())
+        ended = await played(own_api_server, namespace, Pushing(), objects.ended)
+        eventually(
+            lambda: own_api_server.client.get(f"{VALIDATING}/katib.kubeflow.org")["webhooks"][0]["clientConfig"].get(
+                "caBundle"
+            )
+        )
+        assert last(ended) == ("Succeeded", "ExperimentMaxTrialsReached")
+        assert "forbidden" not in controller.said()
+
+
+VALIDATING = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
 
 
 def test_another_kind_is_allowed_by_a_labelled_role(own_api_server, rights):

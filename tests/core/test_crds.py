@@ -1,7 +1,6 @@
 """The CustomResourceDefinitions say what the models say, and nothing that contradicts the core."""
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from support.schemas import defaulted, nodes, schema_of
@@ -49,10 +48,6 @@ def test_every_field_says_what_it_is(kind):
     for path, node in nodes(schema_of(kind)):
         if path and path[0] not in METADATA and path[-1] not in {"[]", "*"}:
             assert node.get("description", "").endswith((".", "…")), path
-
-
-def test_no_part_is_written_twice():
-    assert "&id" not in yaml.safe_dump_all(crds())
 
 
 def test_definitions_can_be_changed_by_who_gets_them():

@@ -8,6 +8,7 @@ import pytest
 REPOSITORY = str(Path(__file__).parents[2])
 LOWEST = ("protobuf==4.25.0", "grpcio==1.60.0", "pydantic==2.7.0", "PyYAML==6.0.1")
 HEAVY = ("numpy", "scipy", "sqlalchemy", "psutil", "re2", "torch", "tensorflow", "ray", "kubernetes", "optuna", "typer")
+STANDALONE = "manifests/overlays/standalone/kustomization.yaml"
 IMPORTS = """
 import pkgutil, importlib, sys
 import katib_py, katib_py.core, katib_py.wire
@@ -54,6 +55,11 @@ def test_the_base_install_brings_nothing_heavy(base):
 
 def test_the_base_install_reads_an_experiment(base):
     base(DEFAULTED)
+
+
+def test_an_install_has_the_manifests(base):
+    found = base(f"import katib_py, pathlib as p; print([*p.Path(katib_py.__file__).parent.glob({STANDALONE!r})])")
+    assert STANDALONE in found
 
 
 def test_the_lowest_versions_import_and_speak_the_wire(lowest):
