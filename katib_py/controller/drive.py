@@ -13,10 +13,11 @@ from katib_py.controller.journal import Journal
 from katib_py.controller.lifecycle import Lifecycle
 from katib_py.controller.platform import Platform
 from katib_py.controller.ports import EventType, Key
+from katib_py.controller.readings import readings
 from katib_py.controller.search import Reply, Search, Wanted, active_trials
 from katib_py.core.actions import Action, Ask, CreateTrial, Finish, Restart, SetCondition, StopTrial
 from katib_py.core.early_stopping import STOPPERS, Standing, parse_stopper
-from katib_py.core.errors import show
+from katib_py.core.errors import StoreUnavailable, show
 from katib_py.core.names import is_object_name, trial_name
 from katib_py.core.reconcile import reconcile, restartable
 from katib_py.core.trial import Assignment, TrialRecord, Waiting
@@ -50,6 +51,7 @@ class Drive:
         self._refreshed = platform.clock.now()
         self._wanted: Wanted | None = None
         self._short_at: int | None = None
+        self._trouble = ""
 
     @classmethod
     async def begin(cls, platform: Platform, key: Key, wake: asyncio.Event) -> Drive:
@@ -86,10 +88,18 @@ class Drive:
         board.ask_ahead = self._search.ask_ahead
 
     async def look(self, now: float, interrupted: bool) -> Outcome | None:
-        """Take in what is new and decide; why the loop is at its end, if it is."""
+        """Take in what is new and decide; why the loop is at its end, if it is.
+
+        May be called again after StoreUnavailable: nothing is lost or taken in twice.
+        """
         self._interrupted = interrupted
-        await self._refresh(now)
-        await self._lifecycle.take_reports(self.journal.change, now)
+        try:
+            await self._refresh(now)
+            await self._lifecycle.take_reports(self.journal.change, now)
+        except StoreUnavailable as error:
+            self._trouble = str(error)
+            raise
+        self._trouble = ""
         self._take_reply()
         self._learn()
         self._wanted = None
@@ -104,11 +114,12 @@ class Drive:
         return outcome
 
     async def write(self, now: float) -> None:
-        """Write down what is due; raises Conflict, NotFound, StoreUnavailable."""
+        """Write down what is due; raises Conflict, NotFound, StoreUnavailable, after which it may be called again."""
         self._note_waiting(now)
-        if written := await self.journal.write(self.board, now):
+        written = await self.journal.write(self.board, now)
+        if written:
             self._lifecycle.forget_recorded()
-            await self._lifecycle.tell_pushing(written.trials.values())
+        await self._lifecycle.tell_pushing(written.trials.values())
 
     # Looking
 
@@ -145,8 +156,9 @@ class Drive:
             return
         fresh = self._assignments(reply)
         board.unused.extend(fresh)
+        if not change.assignments:
+            change.assigned_before = old.assigned
         change.assignments.extend(fresh)
-        change.assigned_before = old.assigned
         settings = tuple({**dict(old.settings), **dict(reply.settings)}.items())
         if settings != old.settings:
             self._search.describe(board.experiment, settings)
@@ -244,6 +256,8 @@ class Drive:
 
     def _waits_for(self, now: float) -> Waiting | None:
         """What keeps the experiment from going on: its service, or what all of its trials wait for."""
+        if self._trouble:
+            return Waiting("StoreUnavailable", self._trouble, now)
         if self._search.trouble:
             return Waiting("SuggestionServiceNotReady", self._search.trouble, now)
         waits = [trial.waiting for trial in self.board.live.values()]
@@ -296,10 +310,13 @@ class Past:
             return None
         stopper = parse_stopper(spec).standing(self._board.objective)
         name = self._board.objective.objective_metric_name
-        async for trial in self.finished():
+        trials = await self.all_finished()
+        attempts = [(self._board.trial_uid(trial), trial.attempt) for trial in trials]
+        every = iter(trials)
+        async for items in readings(self._platform.observations, attempts):
+            trial = next(every)
             stopper.begin(trial.name)
-            uid = self._board.trial_uid(trial)
-            for item in await self._platform.observations.read(uid, trial.attempt):
+            for item in items:
                 if item.metric == name:
                     stopper.measured(trial.name, item.value)
             stopper.finished(trial.name, trial.state)

@@ -6,6 +6,7 @@ from typing import Final
 
 from katib_py.controller.board import Board
 from katib_py.controller.ports import Change, Event, EventType, Store
+from katib_py.core.errors import StoreUnavailable
 from katib_py.core.status import dump_status
 from katib_py.core.trial import TrialRecord, TrialState
 
@@ -44,7 +45,7 @@ class Journal:
         self.change.events.append(Event("Experiment", board.key.name, kind, texts[0], texts[1], now))
 
     async def write(self, board: Board, now: float) -> Change:
-        """Commit what is due and return it; raises Conflict, NotFound, StoreUnavailable."""
+        """Commit what is due and return it; raises Conflict, NotFound, and StoreUnavailable, which loses nothing."""
         if not self._due(now):
             return Change()
         change = self._take(now)
@@ -53,8 +54,19 @@ class Journal:
             change.status = dump_status(board.status, board.tally, board.live, board.waiting)
             self._status_written = now
         self._urgent, self._status_urgent, self._flushed = False, False, now
-        board.stored(await self._store.commit(board.key, change))
+        try:
+            board.stored(await self._store.commit(board.key, change))
+        except StoreUnavailable:
+            self._put_back(change)
+            raise
         return change
+
+    def _put_back(self, change: Change) -> None:
+        """Keep what could not be written, for the next time."""
+        change.status = None
+        change.trials.update(self.change.trials)
+        self.change = change
+        self.status_changed()
 
     def _take(self, now: float) -> Change:
         """The change without the trials that wait for company, which stay for the next one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -9,6 +10,7 @@ from typing import Final
 from katib_py.controller.board import Board
 from katib_py.controller.platform import Platform
 from katib_py.controller.ports import Change, Event, EventType, RunOrder, RunPhase, RunReport
+from katib_py.controller.readings import readings
 from katib_py.core.conditions import Condition
 from katib_py.core.early_stopping import Standing
 from katib_py.core.errors import RenderError
@@ -20,6 +22,7 @@ from katib_py.core.verdict import RunEnd, conclude, vanished, why_unavailable
 LISTEN_SECONDS: Final = 5.0  # how often runs are looked at that say nothing
 SILENT_SECONDS: Final = 20.0  # a run that has not reported its objective by then is said to be waited for
 SILENT: Final = "MetricNotSeen"
+OVER: Final = frozenset({RunPhase.ENDED, RunPhase.LOST, RunPhase.ABSENT})
 
 
 @dataclass(slots=True)
@@ -61,6 +64,9 @@ class Lifecycle:
         self._runs: dict[str, LiveRun] = {}
         self._absent: set[str] = set()
         self._over: list[str] = []
+        self._unrecorded: list[RunReport] = []  # reports whose measurements are not in the log yet
+        self._recorded: deque[RunReport] = deque()  # and those whose phase has not been taken in yet
+        self._untold: deque[TrialRecord] = deque()
         self._cursor = 0
         self._loaded = frozenset(board.live)
         self._before: dict[str, tuple[int, Sequence[Measurement]]] = {}
@@ -69,8 +75,10 @@ class Lifecycle:
         """Look up what the log has of the live trials from before this engine, to be taken in with their runs."""
         if self._reported:
             return  # it is followed from its beginning
-        for trial in self._board.live.values():
-            items = await self._observations.read(self._board.trial_uid(trial), trial.attempt)
+        live = list(self._board.live.values())
+        attempts = [(self._board.trial_uid(trial), trial.attempt) for trial in live]
+        found = [items async for items in readings(self._observations, attempts)]
+        for trial, items in zip(live, found, strict=True):
             self._before[trial.name] = trial.attempt, items
 
     @property
@@ -103,16 +111,25 @@ class Lifecycle:
         self._over.clear()
 
     async def take_reports(self, change: Change, now: float) -> None:
-        """Take in what is new about the runs: measurements first, then what became of them."""
-        reports = [report for report in self._runner.reports() if self._current(report)]
-        await self._record(reports)
-        for report in reports:
+        """Take in what is new about the runs: measurements first, then what became of them.
+
+        What could not be recorded or looked up is taken in the next time; raises StoreUnavailable.
+        """
+        self._unrecorded += [report for report in self._runner.reports() if self._current(report)]
+        await self._record(self._unrecorded)
+        for report in self._unrecorded:
             if report.measurements:
                 self._measured(report.name, report.measurements, change)
+        self._recorded.extend(self._unrecorded)
+        self._unrecorded.clear()
         if self._reported and self._runs:
             await self._follow(change)
-        for report in reports:
-            await self._phase(report, change, now)
+        while self._recorded:
+            report = self._recorded[0]
+            if self._current(report):
+                observation = await self._observation(report)
+                self._phase(report, observation, change, now)
+            self._recorded.popleft()
         if self._sees and now - self._listened >= LISTEN_SECONDS:
             self._listened = now
             self._note_silence(change, now)
@@ -196,14 +213,18 @@ class Lifecycle:
         change.trials[name] = trial
 
     async def tell_pushing(self, trials: Iterable[TrialRecord]) -> None:
-        """Let the next report of every trial that was told to stop be answered with stop."""
-        for trial in trials:
-            if self._reported and trial.stop is not None and not trial.state.finished:
-                uid = self._board.trial_uid(trial)
-                await self._observations.record_stop(uid, trial.attempt, trial.stop.message)
+        """Let the next report of every trial that was told to stop be answered with stop; raises StoreUnavailable."""
+        if not self._reported:
+            return
+        self._untold += [trial for trial in trials if trial.stop is not None and not trial.state.finished]
+        while self._untold:
+            trial = self._untold[0]
+            assert trial.stop is not None
+            await self._observations.record_stop(self._board.trial_uid(trial), trial.attempt, trial.stop.message)
+            self._untold.popleft()
 
-    async def _phase(self, report: RunReport, change: Change, now: float) -> None:
-        trial = self._board.live[report.name]
+    def _phase(self, report: RunReport, observation: tuple[Metric, ...], change: Change, now: float) -> None:
+        trial, objective = self._board.live[report.name], self._board.objective
         for note in report.notes:
             change.events.append(Event("Trial", report.name, EventType.WARNING, "OddOutput", note, now))
         if report.phase is RunPhase.WAITING:
@@ -212,24 +233,27 @@ class Lifecycle:
         elif report.phase is RunPhase.RUNNING:
             self._put(replace(trial, state=TrialState.RUNNING, started=trial.started or now, waiting=None), change, now)
         elif report.phase is RunPhase.ABSENT:
-            self._nothing_there(trial, change, now)
+            self._nothing_there(trial, observation, change, now)
         elif report.phase is RunPhase.LOST:
-            self._put(vanished(trial, report.disrupted, report.detail, now), change, now)
+            self._put(vanished(trial, observation, report.disrupted, report.detail, now), change, now)
         elif report.phase is RunPhase.ENDED:
             started = replace(trial, started=trial.started or now)
-            observation = await self._observation(report)
-            self._put(conclude(started, self._end(report), observation, self._board.objective, now), change, now)
+            self._put(conclude(started, self._end(report), observation, objective, now), change, now)
 
-    def _nothing_there(self, trial: TrialRecord, change: Change, now: float) -> None:
+    def _nothing_there(self, trial: TrialRecord, observation: tuple[Metric, ...], change: Change, now: float) -> None:
         """No run was found: a trial told to stop for good has ended, any other waits for its start."""
         self._runs.pop(trial.name)
         if trial.stop is not None and trial.stop.kind is not StopKind.SUSPENDED:
-            self._put(conclude(trial, RunEnd(None, stopped=True), (), self._board.objective, now), change, now)
+            end = RunEnd(None, stopped=True)
+            self._put(conclude(trial, end, observation, self._board.objective, now), change, now)
             return
         self._absent.add(trial.name)
         self._put(replace(trial, stop=None, state=TrialState.CREATED, waiting=None), change, now)
 
     async def _observation(self, report: RunReport) -> tuple[Metric, ...]:
+        """What the attempt has measured, where the report says that it is over."""
+        if report.phase not in OVER:
+            return ()
         run = self._runs[report.name]
         if not self._reported:
             return run.fold.metrics()
@@ -254,6 +278,8 @@ class Lifecycle:
 
     def _put(self, trial: TrialRecord, change: Change, now: float) -> None:
         self._board.put(trial)
+        if trial.state.finished:
+            change.trials.pop(trial.name, None)  # the change lists them in order of finishing
         change.trials[trial.name] = trial
         run = self._runs.get(trial.name)
         if run is not None and (trial.state.finished or trial.attempt != run.order.trial.attempt):

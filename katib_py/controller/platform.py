@@ -28,7 +28,8 @@ class Platform:
 
     `reported` are the collectors whose measurements arrive in the observation log by themselves; those of the others
     come from the runner; `sees_output`: as they are measured, and not only when the run has ended. `new_at_once` is how
-    many trials a turn may create.
+    many trials a turn may create, `patience` how many seconds a store or log is waited for that does not answer, with
+    all that is in hand kept.
     """
 
     store: Store
@@ -40,6 +41,7 @@ class Platform:
     reported: frozenset[CollectorKind] = PUSHED
     sees_output: bool = False
     new_at_once: int = sys.maxsize
+    patience: float = 0.0
 
     def new_trials(self, live: int) -> int:
         """How many trials a turn may create when so many are live: few at first, so that the first run starts soon."""

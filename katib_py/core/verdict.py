@@ -51,18 +51,20 @@ def conclude(
     return _finish(trial, TrialState.FAILED, (reason, message), observation, now)
 
 
-def vanished(trial: TrialRecord, disrupted: bool, detail: str, now: float) -> TrialRecord:
-    """The trial after its run disappeared without a verdict.
+def vanished(
+    trial: TrialRecord, observation: tuple[Metric, ...], disrupted: bool, detail: str, now: float
+) -> TrialRecord:
+    """The trial after its run disappeared without a verdict; `observation` is what it had measured.
 
     A disruption of the machine is no failure and always gets a new attempt; otherwise one attempt more, then Failed.
     """
     if trial.stop is not None:
-        return _stopped(trial, trial.stop, (), now)
+        return _stopped(trial, trial.stop, observation, now)
     if disrupted:
         return again(trial)
     if trial.disruptions < MAX_DISRUPTIONS:
         return again(replace(trial, disruptions=trial.disruptions + 1))
-    return _finish(trial, TrialState.FAILED, ("RunVanished", detail or "the run vanished twice"), (), now)
+    return _finish(trial, TrialState.FAILED, ("RunVanished", detail or "the run vanished twice"), observation, now)
 
 
 def again(trial: TrialRecord) -> TrialRecord:

@@ -72,13 +72,13 @@ def test_a_run_that_ended_by_itself_meanwhile_keeps_its_own_verdict(kind):
 
 
 def test_a_vanished_run_gets_one_more_attempt_and_then_fails():
-    again = vanished(RUNNING, False, "", 5.0)
+    again = vanished(RUNNING, (), False, "", 5.0)
     assert (again.state, again.attempt) == (TrialState.CREATED, 2)
-    assert vanished(again, False, "", 6.0).state is TrialState.FAILED
+    assert vanished(again, (), False, "", 6.0).state is TrialState.FAILED
 
 
 def test_a_disruption_is_never_a_failure():
     trial = RUNNING
     for _ in range(5):
-        trial = vanished(trial, True, "", 5.0)
+        trial = vanished(trial, (), True, "", 5.0)
     assert (trial.state, trial.attempt, trial.disruptions) == (TrialState.CREATED, 6, 0)

@@ -37,6 +37,9 @@ from katib_py.core.trial import TrialRecord
 from katib_py.core.validate import Checks
 
 COMPANY_SECONDS: Final = 0.005
+PATIENCE_SECONDS: Final = (
+    60.0  # then the runs are let go of, as their output would fill the memory, and looked for again
+)
 NEW_AT_ONCE: Final = 8  # trials that one experiment creates in a turn
 
 
@@ -113,6 +116,7 @@ class Plant:
             REPORTED,
             experiment.spec.early_stopping is not None,
             NEW_AT_ONCE,
+            PATIENCE_SECONDS,
         )
         return Engine(platform, key, wake)
 
