@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from typing import Final
@@ -22,7 +22,7 @@ from katib_py.core.reconcile import reconcile, restartable
 from katib_py.core.trial import Assignment, TrialRecord, Waiting
 
 REFRESH_SECONDS: Final = 1.0  # how often the spec is looked up
-PAGE: Final = 1000
+PAGE: Final = 100  # finished trials that are read at a time
 
 
 class Outcome(StrEnum):
@@ -279,15 +279,19 @@ class Past:
 
     async def finished(self) -> AsyncIterator[TrialRecord]:
         """Each of them, in order of finishing."""
-        after = 0
-        while page := await self._platform.store.finished(self._board.key, after, PAGE):
+        async for page in self._pages():
             for trial in page:
                 yield trial
-            after += len(page)
 
     async def all_finished(self) -> list[TrialRecord]:
         """All of them at once."""
         return [trial async for trial in self.finished()]
+
+    async def _pages(self) -> AsyncIterator[Sequence[TrialRecord]]:
+        after = 0
+        while page := await self._platform.store.finished(self._board.key, after, PAGE):
+            yield page
+            after += len(page)
 
     async def early_stopping(self) -> Standing | None:
         """The experiment's early stopping, knowing what the finished trials measured, in order of finishing."""
@@ -296,11 +300,12 @@ class Past:
             return None
         stopper = parse_stopper(spec).standing(self._board.objective)
         name = self._board.objective.objective_metric_name
-        async for trial in self.finished():
-            stopper.begin(trial.name)
-            uid = self._board.trial_uid(trial)
-            for item in await self._platform.observations.read(uid, trial.attempt):
-                if item.metric == name:
-                    stopper.measured(trial.name, item.value)
-            stopper.finished(trial.name, trial.state)
+        async for page in self._pages():
+            attempts = [(self._board.trial_uid(trial), trial.attempt) for trial in page]
+            for trial, items in zip(page, await self._platform.observations.read(attempts), strict=True):
+                stopper.begin(trial.name)
+                for item in items:
+                    if item.metric == name:
+                        stopper.measured(trial.name, item.value)
+                stopper.finished(trial.name, trial.state)
         return stopper

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -40,6 +40,9 @@ class LiveRun:
         return self.rules.measured(item.metric, item.value) if self.rules is not None else None
 
 
+Observed = Mapping[str, tuple[Metric, ...]]  # by trial
+
+
 class Lifecycle:
     """Brings runs to what the trials' records say, and the records to what the runs are."""
 
@@ -69,8 +72,9 @@ class Lifecycle:
         """Look up what the log has of the live trials from before this engine, to be taken in with their runs."""
         if self._reported:
             return  # it is followed from its beginning
-        for trial in self._board.live.values():
-            items = await self._observations.read(self._board.trial_uid(trial), trial.attempt)
+        trials = list(self._board.live.values())
+        found = await self._observations.read([(self._board.trial_uid(trial), trial.attempt) for trial in trials])
+        for trial, items in zip(trials, found, strict=True):
             self._before[trial.name] = trial.attempt, items
 
     @property
@@ -111,8 +115,9 @@ class Lifecycle:
                 self._measured(report.name, report.measurements, change)
         if self._reported and self._runs:
             await self._follow(change)
+        observed = await self._observed(reports)
         for report in reports:
-            await self._phase(report, change, now)
+            self._phase(report, observed, change, now)
         if self._sees and now - self._listened >= LISTEN_SECONDS:
             self._listened = now
             self._note_silence(change, now)
@@ -202,7 +207,7 @@ class Lifecycle:
                 uid = self._board.trial_uid(trial)
                 await self._observations.record_stop(uid, trial.attempt, trial.stop.message)
 
-    async def _phase(self, report: RunReport, change: Change, now: float) -> None:
+    def _phase(self, report: RunReport, observed: Observed, change: Change, now: float) -> None:
         trial = self._board.live[report.name]
         for note in report.notes:
             change.events.append(Event("Trial", report.name, EventType.WARNING, "OddOutput", note, now))
@@ -217,8 +222,8 @@ class Lifecycle:
             self._put(vanished(trial, report.disrupted, report.detail, now), change, now)
         elif report.phase is RunPhase.ENDED:
             started = replace(trial, started=trial.started or now)
-            observation = await self._observation(report)
-            self._put(conclude(started, self._end(report), observation, self._board.objective, now), change, now)
+            end = conclude(started, self._end(report), observed[report.name], self._board.objective, now)
+            self._put(end, change, now)
 
     def _nothing_there(self, trial: TrialRecord, change: Change, now: float) -> None:
         """No run was found: a trial told to stop for good has ended, any other waits for its start."""
@@ -229,13 +234,16 @@ class Lifecycle:
         self._absent.add(trial.name)
         self._put(replace(trial, stop=None, state=TrialState.CREATED, waiting=None), change, now)
 
-    async def _observation(self, report: RunReport) -> tuple[Metric, ...]:
-        run = self._runs[report.name]
+    async def _observed(self, reports: Iterable[RunReport]) -> Observed:
+        """What the runs that have ended have measured, by trial."""
+        ended = [self._runs[report.name] for report in reports if report.phase is RunPhase.ENDED]
         if not self._reported:
-            return run.fold.metrics()
-        items = await self._observations.read(run.order.trial_uid, report.attempt)
-        run.seen.update(item.metric for item in items)
-        return observe(items, self._board.objective.metric_names)
+            return {run.order.name: run.fold.metrics() for run in ended}
+        read = await self._observations.read([(run.order.trial_uid, run.order.trial.attempt) for run in ended])
+        for run, items in zip(ended, read, strict=True):
+            run.seen.update(item.metric for item in items)
+        names = self._board.objective.metric_names
+        return {run.order.name: observe(items, names) for run, items in zip(ended, read, strict=True)}
 
     def _end(self, report: RunReport) -> RunEnd:
         document = report.document or {}

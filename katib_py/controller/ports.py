@@ -196,14 +196,18 @@ class Suggesters(Protocol):
         """Let go of the services."""
 
 
+# Whose measurements: a trial's uid and which of its attempts.
+Attempt = tuple[str, int]
+
+
 class Observations(Protocol):
     """Append measurements; follow what is new; read a trial's."""
 
     async def append(self, rows: Sequence[tuple[RunOrder, Sequence[Measurement]]]) -> None:
         """Record measurements of runs; what is recorded already is passed over."""
 
-    async def read(self, trial_uid: str, attempt: int) -> Sequence[Measurement]:
-        """Every measurement of one attempt."""
+    async def read(self, attempts: Sequence[Attempt]) -> Sequence[Sequence[Measurement]]:
+        """Every measurement of each of these attempts."""
 
     async def follow(
         self, cursor: int, trial_uids: Sequence[str]

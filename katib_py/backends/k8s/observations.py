@@ -12,7 +12,7 @@ from typing import TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from katib_py.controller.ports import RunOrder
+from katib_py.controller.ports import Attempt, RunOrder
 from katib_py.core.errors import StoreUnavailable
 from katib_py.core.objective import Measurement
 from katib_py.observations import reports
@@ -58,9 +58,9 @@ class DatabaseObservations:
         run, now = self._run(order), datetime.now(UTC)
         await self._log.run(partial(_write, lambda connection: reports.begin_run(connection, run, now)))
 
-    async def read(self, trial_uid: str, attempt: int) -> Sequence[Measurement]:
-        """Every measurement of one attempt, in order of position."""
-        return await self._log.run(lambda engine: SqlLog(engine).read(trial_uid, str(attempt)))
+    async def read(self, attempts: Sequence[Attempt]) -> Sequence[Sequence[Measurement]]:
+        """Every measurement of each of these attempts, in order of position."""
+        return await self._log.run(partial(_read, attempts)) if attempts else []
 
     async def follow(
         self, cursor: int, trial_uids: Sequence[str]
@@ -80,6 +80,11 @@ class DatabaseObservations:
 
     def _run(self, order: RunOrder) -> Run:
         return Run(self._namespace, order.name, order.trial_uid, str(order.trial.attempt))
+
+
+def _read(attempts: Sequence[Attempt], engine: Engine) -> list[list[Measurement]]:
+    log = SqlLog(engine)
+    return [log.read(uid, str(number)) for uid, number in attempts]
 
 
 def _write(work: Callable[[Connection], None], engine: Engine) -> None:
