@@ -12,6 +12,7 @@ from typing import TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from katib_py.backends.k8s.batches import Batches
 from katib_py.controller.ports import Attempt, RunOrder
 from katib_py.core.errors import StoreUnavailable
 from katib_py.core.objective import Measurement
@@ -47,6 +48,7 @@ class DatabaseObservations:
     def __init__(self, log: DatabaseLog, namespace: str) -> None:
         self._log = log
         self._namespace = namespace
+        self._beginning: Batches[tuple[Run, datetime]] = Batches(self._begin)
 
     async def append(self, rows: Sequence[tuple[RunOrder, Sequence[Measurement]]]) -> None:
         """Record measurements of runs; what is recorded already is passed over."""
@@ -55,8 +57,14 @@ class DatabaseObservations:
 
     async def begin(self, order: RunOrder) -> None:
         """Note that an attempt begins: reports that name only the trial are placed into it."""
-        run, now = self._run(order), datetime.now(UTC)
-        await self._log.run(partial(_write, lambda connection: reports.begin_run(connection, run, now)))
+        await self._beginning.add((self._run(order), datetime.now(UTC)))
+
+    async def _begin(self, runs: Sequence[tuple[Run, datetime]]) -> None:
+        def begin(connection: Connection) -> None:
+            for run, started in runs:
+                reports.begin_run(connection, run, started)
+
+        await self._log.run(partial(_write, begin))
 
     async def read(self, attempts: Sequence[Attempt]) -> Sequence[Sequence[Measurement]]:
         """Every measurement of each of these attempts, in order of position."""
