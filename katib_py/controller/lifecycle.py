@@ -144,17 +144,18 @@ class Lifecycle:
             self._put(conclude(trial, end, (), self._board.objective, now), change, now)
             return
         fresh = trial.name not in self._loaded
-        order = RunOrder(trial, self._board.trial_uid(trial), document, adopt_only, fresh)
+        attempt, items = self._before.pop(trial.name, (trial.attempt, ()))
+        items = items if attempt == trial.attempt else ()
+        position = items[-1].position if items else None
+        order = RunOrder(trial, self._board.trial_uid(trial), document, adopt_only, fresh, position)
         objective, rules = self._board.objective, trial.assignment.rules
         watch = RuleWatch(rules, objective) if rules else None
         self._runs[trial.name] = run = LiveRun(order, ObservationFold(objective.metric_names), watch)
         if self._stopper is not None:
             self._stopper.begin(trial.name)
-        attempt, items = self._before.pop(trial.name, (trial.attempt, ()))
-        if attempt == trial.attempt:
-            run.known = frozenset((item.metric, item.position, item.value) for item in items)
-            for item in items:
-                self._take_in(run, item)
+        run.known = frozenset((item.metric, item.position, item.value) for item in items)
+        for item in items:
+            self._take_in(run, item)
         self._runner.start(order)
 
     def _current(self, report: RunReport) -> bool:

@@ -110,6 +110,7 @@ class RunOrder:
 
     `adopt_only`: take over what is there, but start nothing; ABSENT is reported where nothing is. `fresh`: the trial
     was created by this engine, so what is there is of one that the store has forgotten, and LOST is reported.
+    `position`: of the attempt's newest measurement that is recorded; what comes before it need not be read again.
     """
 
     trial: TrialRecord
@@ -117,6 +118,7 @@ class RunOrder:
     document: Mapping[str, Any]
     adopt_only: bool = False
     fresh: bool = False
+    position: int | None = None
 
     @property
     def name(self) -> str:
