@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from typing import Final
@@ -13,7 +13,6 @@ from katib_py.controller.journal import Journal
 from katib_py.controller.lifecycle import Lifecycle
 from katib_py.controller.platform import Platform
 from katib_py.controller.ports import EventType, Key
-from katib_py.controller.readings import readings
 from katib_py.controller.search import Reply, Search, Wanted, active_trials
 from katib_py.core.actions import Action, Ask, CreateTrial, Finish, Restart, SetCondition, StopTrial
 from katib_py.core.early_stopping import STOPPERS, Standing, parse_stopper
@@ -23,7 +22,7 @@ from katib_py.core.reconcile import reconcile, restartable
 from katib_py.core.trial import Assignment, TrialRecord, Waiting
 
 REFRESH_SECONDS: Final = 1.0  # how often the spec is looked up
-PAGE: Final = 1000
+PAGE: Final = 100  # finished trials that are read at a time
 
 
 class Outcome(StrEnum):
@@ -293,15 +292,19 @@ class Past:
 
     async def finished(self) -> AsyncIterator[TrialRecord]:
         """Each of them, in order of finishing."""
-        after = 0
-        while page := await self._platform.store.finished(self._board.key, after, PAGE):
+        async for page in self._pages():
             for trial in page:
                 yield trial
-            after += len(page)
 
     async def all_finished(self) -> list[TrialRecord]:
         """All of them at once."""
         return [trial async for trial in self.finished()]
+
+    async def _pages(self) -> AsyncIterator[Sequence[TrialRecord]]:
+        after = 0
+        while page := await self._platform.store.finished(self._board.key, after, PAGE):
+            yield page
+            after += len(page)
 
     async def early_stopping(self) -> Standing | None:
         """The experiment's early stopping, knowing what the finished trials measured, in order of finishing."""
@@ -310,14 +313,12 @@ class Past:
             return None
         stopper = parse_stopper(spec).standing(self._board.objective)
         name = self._board.objective.objective_metric_name
-        trials = await self.all_finished()
-        attempts = [(self._board.trial_uid(trial), trial.attempt) for trial in trials]
-        every = iter(trials)
-        async for items in readings(self._platform.observations, attempts):
-            trial = next(every)
-            stopper.begin(trial.name)
-            for item in items:
-                if item.metric == name:
-                    stopper.measured(trial.name, item.value)
-            stopper.finished(trial.name, trial.state)
+        async for page in self._pages():
+            attempts = [(self._board.trial_uid(trial), trial.attempt) for trial in page]
+            for trial, items in zip(page, await self._platform.observations.read(attempts), strict=True):
+                stopper.begin(trial.name)
+                for item in items:
+                    if item.metric == name:
+                        stopper.measured(trial.name, item.value)
+                stopper.finished(trial.name, trial.state)
         return stopper

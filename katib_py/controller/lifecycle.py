@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from katib_py.controller.board import Board
 from katib_py.controller.platform import Platform
 from katib_py.controller.ports import Change, Event, EventType, RunOrder, RunPhase, RunReport
-from katib_py.controller.readings import readings
 from katib_py.core.conditions import Condition
 from katib_py.core.early_stopping import Standing
 from katib_py.core.errors import RenderError
@@ -43,6 +42,9 @@ class LiveRun:
         return self.rules.measured(item.metric, item.value) if self.rules is not None else None
 
 
+Observed = Mapping[str, tuple[Metric, ...]]  # by trial
+
+
 class Lifecycle:
     """Brings runs to what the trials' records say, and the records to what the runs are."""
 
@@ -73,12 +75,11 @@ class Lifecycle:
 
     async def recall(self) -> None:
         """Look up what the log has of the live trials from before this engine, to be taken in with their runs."""
-        if self._reported:
-            return  # it is followed from its beginning
-        live = list(self._board.live.values())
-        attempts = [(self._board.trial_uid(trial), trial.attempt) for trial in live]
-        found = [items async for items in readings(self._observations, attempts)]
-        for trial, items in zip(live, found, strict=True):
+        if self._reported or not self._board.live:
+            return  # what reports by itself is followed from its beginning
+        trials = list(self._board.live.values())
+        found = await self._observations.read([(self._board.trial_uid(trial), trial.attempt) for trial in trials])
+        for trial, items in zip(trials, found, strict=True):
             self._before[trial.name] = trial.attempt, items
 
     @property
@@ -124,12 +125,11 @@ class Lifecycle:
         self._unrecorded.clear()
         if self._reported and self._runs:
             await self._follow(change)
+        observed = await self._observed(self._recorded)
         while self._recorded:
-            report = self._recorded[0]
+            report = self._recorded.popleft()
             if self._current(report):
-                observation = await self._observation(report)
-                self._phase(report, observation, change, now)
-            self._recorded.popleft()
+                self._phase(report, observed.get(report.name, ()), change, now)
         if self._sees and now - self._listened >= LISTEN_SECONDS:
             self._listened = now
             self._note_silence(change, now)
@@ -156,17 +156,18 @@ class Lifecycle:
             self._put(conclude(trial, end, (), self._board.objective, now), change, now)
             return
         fresh = trial.name not in self._loaded
-        order = RunOrder(trial, self._board.trial_uid(trial), document, adopt_only, fresh)
+        attempt, items = self._before.pop(trial.name, (trial.attempt, ()))
+        items = items if attempt == trial.attempt else ()
+        position = items[-1].position if items else None
+        order = RunOrder(trial, self._board.trial_uid(trial), document, adopt_only, fresh, position)
         objective, rules = self._board.objective, trial.assignment.rules
         watch = RuleWatch(rules, objective) if rules else None
         self._runs[trial.name] = run = LiveRun(order, ObservationFold(objective.metric_names), watch)
         if self._stopper is not None:
             self._stopper.begin(trial.name)
-        attempt, items = self._before.pop(trial.name, (trial.attempt, ()))
-        if attempt == trial.attempt:
-            run.known = frozenset((item.metric, item.position, item.value) for item in items)
-            for item in items:
-                self._take_in(run, item)
+        run.known = frozenset((item.metric, item.position, item.value) for item in items)
+        for item in items:
+            self._take_in(run, item)
         self._runner.start(order)
 
     def _current(self, report: RunReport) -> bool:
@@ -250,16 +251,17 @@ class Lifecycle:
         self._absent.add(trial.name)
         self._put(replace(trial, stop=None, state=TrialState.CREATED, waiting=None), change, now)
 
-    async def _observation(self, report: RunReport) -> tuple[Metric, ...]:
-        """What the attempt has measured, where the report says that it is over."""
-        if report.phase not in OVER:
-            return ()
-        run = self._runs[report.name]
-        if not self._reported:
-            return run.fold.metrics()
-        items = await self._observations.read(run.order.trial_uid, report.attempt)
-        run.seen.update(item.metric for item in items)
-        return observe(items, self._board.objective.metric_names)
+    async def _observed(self, reports: Iterable[RunReport]) -> Observed:
+        """What the attempts that are over have measured, by trial; raises StoreUnavailable."""
+        over = {report.name: report for report in reports if report.phase in OVER and self._current(report)}
+        ended = [self._runs[name] for name in over]
+        if not ended or not self._reported:
+            return {run.order.name: run.fold.metrics() for run in ended}
+        read = await self._observations.read([(run.order.trial_uid, run.order.trial.attempt) for run in ended])
+        for run, items in zip(ended, read, strict=True):
+            run.seen.update(item.metric for item in items)
+        names = self._board.objective.metric_names
+        return {run.order.name: observe(items, names) for run, items in zip(ended, read, strict=True)}
 
     def _end(self, report: RunReport) -> RunEnd:
         document = report.document or {}

@@ -110,6 +110,7 @@ class RunOrder:
 
     `adopt_only`: take over what is there, but start nothing; ABSENT is reported where nothing is. `fresh`: the trial
     was created by this engine, so what is there is of one that the store has forgotten, and LOST is reported.
+    `position`: of the attempt's newest measurement that is recorded; what comes before it need not be read again.
     """
 
     trial: TrialRecord
@@ -117,6 +118,7 @@ class RunOrder:
     document: Mapping[str, Any]
     adopt_only: bool = False
     fresh: bool = False
+    position: int | None = None
 
     @property
     def name(self) -> str:
@@ -196,14 +198,18 @@ class Suggesters(Protocol):
         """Let go of the services."""
 
 
+# Whose measurements: a trial's uid and which of its attempts.
+Attempt = tuple[str, int]
+
+
 class Observations(Protocol):
     """Append measurements; follow what is new; read a trial's."""
 
     async def append(self, rows: Sequence[tuple[RunOrder, Sequence[Measurement]]]) -> None:
         """Record measurements of runs; what is recorded already is passed over."""
 
-    async def read(self, trial_uid: str, attempt: int) -> Sequence[Measurement]:
-        """Every measurement of one attempt."""
+    async def read(self, attempts: Sequence[Attempt]) -> Sequence[Sequence[Measurement]]:
+        """Every measurement of each of these attempts."""
 
     async def follow(
         self, cursor: int, trial_uids: Sequence[str]

@@ -13,6 +13,7 @@ from katib_py.backends.k8s.informer import Informer, Name
 from katib_py.backends.k8s.kinds import Kinds
 from katib_py.backends.k8s.pods import Pod
 from katib_py.backends.k8s.resources import PODS
+from katib_py.backends.k8s.streams import Streams
 from katib_py.core.names import LABEL_TRIAL
 
 
@@ -36,6 +37,7 @@ class Cluster:
         self.api = api
         self.namespace = namespace
         self.disposal = Disposal(api)
+        self.streams = Streams()
         self.kinds = Kinds(api, namespace, self._object_changed)
         self._pods = Informer(api, PODS, pods.slim, self._pod_changed, Selection(namespace, LABEL_TRIAL))
         self._by_trial: dict[Name, dict[str, Pod]] = {}

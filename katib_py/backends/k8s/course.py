@@ -347,7 +347,7 @@ class Course:
 
     def _attach(self, pod: Pod) -> RunOutput:
         if self._output is None or self._output.pod.uid != pod.uid:
-            self._output = RunOutput(self.cluster.api, self.site, pod, self._measured)
+            self._output = RunOutput(self.cluster, self.site, pod, self._measured, self.order.position)
         return self._output
 
     def _measured(self, items: list[Measurement]) -> None:

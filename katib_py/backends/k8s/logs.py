@@ -14,7 +14,7 @@ from katib_py.collectors.collector import Heard
 from katib_py.collectors.files import Format
 from katib_py.collectors.lines import Line, LineSplitter
 from katib_py.core.objective import Measurement
-from katib_py.core.times import parse_rfc3339, to_microseconds
+from katib_py.core.times import from_microseconds, parse_rfc3339, to_microseconds
 
 # A position is the microsecond of the line and which of its measurements it is: the same however often the log is read,
 # and in order also when the kubelet has rotated the file that bytes would be counted in.
@@ -33,13 +33,17 @@ class Output(NamedTuple):
 
 
 class LogReader:
-    """Reads one container's output; what was read before is passed over when it reads again."""
+    """Reads one container's output; what was read before is passed over when it reads again.
 
-    def __init__(self, api: Api, output: Output, format: Format) -> None:
+    With `position`, that of a measurement, the first reading begins in its second.
+    """
+
+    def __init__(self, api: Api, output: Output, format: Format, position: int | None = None) -> None:
         self.output = output
         self._api = api
         self._format = format
         self._heard = Heard()
+        self._since = b"" if position is None else _second(position)
         self._stamp = b""  # of the newest line
         self._same = 0  # lines that had it
         self._microsecond = 0
@@ -54,12 +58,15 @@ class LogReader:
         """What was odd since the last call."""
         return self._heard.notes()
 
-    async def read(self, follow: bool) -> AsyncIterator[list[Measurement]]:
-        """What is new, as it comes; with `follow` until the container has ended. Raises ApiError."""
+    async def read(self, follow: bool, growing: bool = False) -> AsyncIterator[list[Measurement]]:
+        """What is new, as it comes; with `follow` until the container has ended. Raises ApiError.
+
+        Where the log is still growing, a last line without its end is left for the next reading.
+        """
         query = {"container": self.output.container, "timestamps": "true"}
-        if self._stamp:
+        if since := self._stamp[:19] or self._since:
             # The API server takes whole seconds; the lines of that second which were read are passed over.
-            query["sinceTime"] = f"{self._stamp[:19].decode()}Z"
+            query["sinceTime"] = f"{since.decode()}Z"
         if follow:
             query["follow"] = "true"
         path = f"{PODS.path(self.output.namespace, self.output.pod, 'log')}?{urlencode(query)}"
@@ -69,7 +76,7 @@ class LogReader:
                 whole = lines.feed(chunk.replace(b"\r", REDRAWN))
                 if found := [item for line in whole for item in self._line(line, passing)]:
                     yield found
-        if found := [item for line in lines.finish() for item in self._line(line, passing)]:
+        if not growing and (found := [item for line in lines.finish() for item in self._line(line, passing)]):
             yield found
 
     def _line(self, line: Line, passing: _Passing) -> list[Measurement]:
@@ -91,6 +98,11 @@ class LogReader:
         self._ordinal = self._ordinal + 1 if microsecond == self._microsecond else 0
         self._microsecond = microsecond
         return microsecond * PER_MICROSECOND + min(self._ordinal, PER_MICROSECOND - 1)
+
+
+def _second(position: int) -> bytes:
+    """The second that the position is in, as a stamp begins with it."""
+    return f"{from_microseconds(position // PER_MICROSECOND):%Y-%m-%dT%H:%M:%S}".encode()
 
 
 class _Passing:

@@ -12,7 +12,8 @@ from typing import TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from katib_py.controller.ports import RunOrder
+from katib_py.backends.k8s.batches import Batches
+from katib_py.controller.ports import Attempt, RunOrder
 from katib_py.core.errors import StoreUnavailable
 from katib_py.core.objective import Measurement
 from katib_py.observations import reports
@@ -47,6 +48,7 @@ class DatabaseObservations:
     def __init__(self, log: DatabaseLog, namespace: str) -> None:
         self._log = log
         self._namespace = namespace
+        self._beginning: Batches[tuple[Run, datetime]] = Batches(self._begin)
 
     async def append(self, rows: Sequence[tuple[RunOrder, Sequence[Measurement]]]) -> None:
         """Record measurements of runs; what is recorded already is passed over."""
@@ -55,12 +57,18 @@ class DatabaseObservations:
 
     async def begin(self, order: RunOrder) -> None:
         """Note that an attempt begins: reports that name only the trial are placed into it."""
-        run, now = self._run(order), datetime.now(UTC)
-        await self._log.run(partial(_write, lambda connection: reports.begin_run(connection, run, now)))
+        await self._beginning.add((self._run(order), datetime.now(UTC)))
 
-    async def read(self, trial_uid: str, attempt: int) -> Sequence[Measurement]:
-        """Every measurement of one attempt, in order of position."""
-        return await self._log.run(lambda engine: SqlLog(engine).read(trial_uid, str(attempt)))
+    async def _begin(self, runs: Sequence[tuple[Run, datetime]]) -> None:
+        def begin(connection: Connection) -> None:
+            for run, started in runs:
+                reports.begin_run(connection, run, started)
+
+        await self._log.run(partial(_write, begin))
+
+    async def read(self, attempts: Sequence[Attempt]) -> Sequence[Sequence[Measurement]]:
+        """Every measurement of each of these attempts, in order of position."""
+        return await self._log.run(partial(_read, attempts)) if attempts else []
 
     async def follow(
         self, cursor: int, trial_uids: Sequence[str]
@@ -80,6 +88,11 @@ class DatabaseObservations:
 
     def _run(self, order: RunOrder) -> Run:
         return Run(self._namespace, order.name, order.trial_uid, str(order.trial.attempt))
+
+
+def _read(attempts: Sequence[Attempt], engine: Engine) -> list[list[Measurement]]:
+    log = SqlLog(engine)
+    return [log.read(uid, str(number)) for uid, number in attempts]
 
 
 def _write(work: Callable[[Connection], None], engine: Engine) -> None:

@@ -1,4 +1,4 @@
-"""The measurements in a run's output: followed while it runs where somebody decides on them, else read at its end."""
+"""The measurements in a run's output: read while it runs where somebody decides on them, else at its end."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from katib_py.backends.k8s.api import Api
+from katib_py.backends.k8s.cluster import Cluster
 from katib_py.backends.k8s.errors import ApiError, Refused
 from katib_py.backends.k8s.logs import LogReader, Output
 from katib_py.backends.k8s.pods import Pod
 from katib_py.backends.k8s.site import Site
+from katib_py.backends.k8s.streams import TURN_SECONDS
 from katib_py.core.errors import NotFound
 from katib_py.core.objective import Measurement
 
@@ -20,14 +21,22 @@ LAST_SECONDS: Final = 2.0  # how long a followed log may take to end after its c
 
 
 class RunOutput:
-    """Reads the primary container of one attempt's pod; `tell` is given what a followed log brings."""
+    """Reads the primary container of one attempt's pod; `tell` is given what a log brings while it grows.
 
-    def __init__(self, api: Api, site: Site, pod: Pod, tell: Callable[[list[Measurement]], None]) -> None:
+    What comes before `position`, that of a measurement, is known.
+    """
+
+    def __init__(
+        self, cluster: Cluster, site: Site, pod: Pod, tell: Callable[[list[Measurement]], None], position: int | None
+    ) -> None:
         self.pod = pod
         self._tell = tell
+        self._streams = cluster.streams
         assert site.format is not None
-        self._reader = LogReader(api, Output(pod.namespace, pod.name, site.primary_container), site.format)
+        output = Output(pod.namespace, pod.name, site.primary_container)
+        self._reader = LogReader(cluster.api, output, site.format, position)
         self._task: asyncio.Task[None] | None = None
+        self._followed = False
 
     @property
     def seen(self) -> tuple[str, ...]:
@@ -39,20 +48,22 @@ class RunOutput:
         return self._reader.notes()
 
     def follow(self) -> None:
-        """Follow the log from now on."""
+        """Read the log as it grows from now on."""
         if self._task is None:
             self._task = asyncio.create_task(self._follow())
 
     async def rest(self) -> list[Measurement]:
         """What has not been told yet; raises ApiError where the log cannot be read."""
         if self._task is not None:
-            await asyncio.wait({self._task}, timeout=LAST_SECONDS)
+            if self._followed:
+                await asyncio.wait({self._task}, timeout=LAST_SECONDS)
             await self.close()
         found: list[Measurement] = []
         for pause in (*BACKOFF, None):
             try:
-                async for items in self._reader.read(follow=False):
-                    found += items
+                async with self._streams.look():
+                    async for items in self._reader.read(follow=False):
+                        found += items
             except (NotFound, Refused):
                 raise
             except ApiError:
@@ -64,7 +75,7 @@ class RunOutput:
         return found
 
     async def close(self) -> None:
-        """Stop following."""
+        """Stop reading."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -72,13 +83,18 @@ class RunOutput:
 
     async def _follow(self) -> None:
         """An ended log is read again only by `rest`; a lost connection is taken up where it was."""
+        pause = 0.0
         while True:
+            await asyncio.sleep(pause)
             try:
-                async for items in self._reader.read(follow=True):
-                    self._tell(items)
+                async with self._streams.place() as self._followed:
+                    async for items in self._reader.read(self._followed, growing=not self._followed):
+                        self._tell(items)
             except NotFound:
                 return
             except ApiError:
-                await asyncio.sleep(FOLLOW_PAUSE)
+                pause = FOLLOW_PAUSE
             else:
-                return
+                if self._followed:
+                    return
+                pause = TURN_SECONDS

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from typing import Final
 
 from katib_py.backends.k8s.cluster import Cluster
 from katib_py.backends.k8s.course import Announce, Course
 from katib_py.backends.k8s.disposal import Rest
 from katib_py.backends.k8s.site import Site
 from katib_py.controller.ports import RunOrder, RunReport
+
+MEASURED_SECONDS: Final = 0.2  # so long measurements wait for others
 
 
 class KubeRunner:
@@ -23,6 +26,7 @@ class KubeRunner:
         self._courses: dict[str, Course] = {}
         self._reports: list[RunReport] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._soon: asyncio.TimerHandle | None = None
 
     def start(self, order: RunOrder) -> None:
         """Have this attempt running: creates its object, or takes over what is there already."""
@@ -54,6 +58,8 @@ class KubeRunner:
 
     async def close(self) -> None:
         """Let go of every run without ending it."""
+        if self._soon is not None:
+            self._soon.cancel()
         await asyncio.gather(*(course.close() for course in self._courses.values()))
         for task in self._tasks:
             task.cancel()
@@ -61,4 +67,12 @@ class KubeRunner:
 
     def _tell(self, report: RunReport) -> None:
         self._reports.append(report)
+        if report.phase is not None:
+            self._wake()
+        elif self._soon is None:
+            # A thousand logs bring a line at any moment, and none is in a hurry.
+            self._soon = asyncio.get_running_loop().call_later(MEASURED_SECONDS, self._wake_up)
+
+    def _wake_up(self) -> None:
+        self._soon = None
         self._wake()

@@ -8,7 +8,7 @@ from functools import partial
 from sqlalchemy import Connection, Engine
 
 from katib_py.backends.local.database import Database
-from katib_py.controller.ports import RunOrder
+from katib_py.controller.ports import Attempt, RunOrder
 from katib_py.core.objective import Measurement
 from katib_py.observations import reports
 from katib_py.observations.log import Run, SqlLog, append
@@ -29,9 +29,9 @@ class SqlObservations:
         named = [(self._run(order), measurements) for order, measurements in rows]
         self._database.later(lambda connection: append(connection, named))
 
-    async def read(self, trial_uid: str, attempt: int) -> Sequence[Measurement]:
-        """Every measurement of one attempt, in order of position."""
-        return await self._database.use(lambda engine: SqlLog(engine).read(trial_uid, str(attempt)))
+    async def read(self, attempts: Sequence[Attempt]) -> Sequence[Sequence[Measurement]]:
+        """Every measurement of each of these attempts, in order of position."""
+        return await self._database.use(partial(_read, attempts)) if attempts else []
 
     async def follow(
         self, cursor: int, trial_uids: Sequence[str]
@@ -49,6 +49,11 @@ class SqlObservations:
 
     def _run(self, order: RunOrder) -> Run:
         return Run(self._namespace, order.name, order.trial_uid, str(order.trial.attempt))
+
+
+def _read(attempts: Sequence[Attempt], engine: Engine) -> list[list[Measurement]]:
+    log = SqlLog(engine)
+    return [log.read(uid, str(number)) for uid, number in attempts]
 
 
 def _follow(

@@ -13,7 +13,7 @@ from katib_py.backends.simulated.store import MemoryStore
 from katib_py.controller.board import Board
 from katib_py.controller.engine import Engine, Outcome
 from katib_py.controller.platform import Platform, Render
-from katib_py.controller.ports import RunOrder, Suggesters
+from katib_py.controller.ports import Attempt, RunOrder, Suggesters
 from katib_py.core.experiment import Experiment
 from katib_py.core.objective import Measurement
 from katib_py.core.trial import TrialRecord
@@ -34,9 +34,9 @@ class RecentObservations:
         while len(self._series) > SERIES_KEPT:
             self._series.popitem(last=False)
 
-    async def read(self, trial_uid: str, attempt: int) -> Sequence[Measurement]:
-        """Every measurement of one attempt."""
-        return self._series.get((trial_uid, attempt), [])
+    async def read(self, attempts: Sequence[Attempt]) -> Sequence[Sequence[Measurement]]:
+        """Every measurement of each of these attempts."""
+        return [self._series.get(attempt, []) for attempt in attempts]
 
     async def follow(
         self, cursor: int, trial_uids: Sequence[str]

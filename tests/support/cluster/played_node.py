@@ -6,10 +6,10 @@ async with PlayedNode(kubeconfig) as node: pods made with node.name have the log
 import asyncio
 import ssl
 import tempfile
+from bisect import bisect_left
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import islice
 
 from aiohttp import web
 from support.cluster.async_client import AsyncClient
@@ -20,9 +20,10 @@ from support.cluster.processes import free_ports
 
 @dataclass
 class Log:
-    """The lines of one container, and who waits for more."""
+    """The lines of one container, stamped, with their times, and who waits for more."""
 
     lines: list = field(default_factory=list)
+    times: list = field(default_factory=list)
     ended: bool = False
     more: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -42,8 +43,9 @@ class PlayedNode:
 
     def say(self, namespace, pod, text, container="main"):
         """One more line, of now."""
-        log = self._logs[namespace, pod, container]
-        log.lines.append((datetime.now(UTC), text))
+        log, now = self._logs[namespace, pod, container], datetime.now(UTC)
+        log.times.append(now)
+        log.lines.append(f"{now:%Y-%m-%dT%H:%M:%S.%f}000Z {text}\n".encode())
         log.wake()
 
     def end(self, namespace, pod, container="main"):
@@ -92,10 +94,10 @@ class PlayedNode:
         place = _first(log, asked)
         while True:
             more = log.more
-            text = "".join(_written(line, asked) for line in islice(log.lines, place, None))
+            text = b"".join(_written(log.lines[place:], asked))
             place = len(log.lines)
             if text:
-                await answer.write(text.encode())
+                await answer.write(text)
             elif log.ended or asked.get("follow") != "true":
                 return answer
             else:
@@ -105,16 +107,13 @@ class PlayedNode:
 def _first(log, asked):
     """The number of the first line that is wanted."""
     # The API server hands on whole seconds only.
-    since = datetime.fromisoformat(asked["sinceTime"]) if "sinceTime" in asked else datetime.min.replace(tzinfo=UTC)
-    earlier = sum(1 for time, _ in log.lines if time < since)
+    earlier = bisect_left(log.times, datetime.fromisoformat(asked["sinceTime"])) if "sinceTime" in asked else 0
     tail = int(asked.get("tailLines", len(log.lines)))
     return max(earlier, len(log.lines) - tail)
 
 
-def _written(line, asked):
-    time, text = line
-    stamp = f"{time:%Y-%m-%dT%H:%M:%S.%f}000Z " if asked.get("timestamps") == "true" else ""
-    return f"{stamp}{text}\n"
+def _written(lines, asked):
+    return lines if asked.get("timestamps") == "true" else [line.partition(b" ")[2] for line in lines]
 
 
 def _trust():
