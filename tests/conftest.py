@@ -1,8 +1,8 @@
-"""Databases to keep things in: an SQLite file, and a PostgreSQL server where one is installed."""
+"""Databases to keep things in: an SQLite file, and PostgreSQL and MariaDB servers where they are installed."""
 
 import pytest
 from hypothesis import settings
-from support import postgres
+from support import mariadb, postgres
 
 # No test is about time: on a busy machine any example may be slow.
 settings.register_profile("suite", deadline=None)
@@ -12,9 +12,10 @@ DATABASES = ("sqlite", "postgresql")
 
 
 def pytest_generate_tests(metafunc):
-    """Tests marked `every_database` are run on each; all others on SQLite."""
-    if "db_url" in metafunc.fixturenames and metafunc.definition.get_closest_marker("every_database"):
-        metafunc.parametrize("db_url", DATABASES, indirect=True)
+    """Tests marked `every_database` are run on each, and on what the mark names; all others on SQLite."""
+    mark = metafunc.definition.get_closest_marker("every_database")
+    if "db_url" in metafunc.fixturenames and mark is not None:
+        metafunc.parametrize("db_url", (*DATABASES, *mark.args), indirect=True)
 
 
 @pytest.fixture(scope="session")
@@ -26,14 +27,23 @@ def postgres_server():
         yield server
 
 
+@pytest.fixture(scope="session")
+def mariadb_server():
+    programs = mariadb.find_programs()
+    if programs is None:
+        pytest.skip("no MariaDB server is installed; Debian's package is mariadb-server")
+    with mariadb.running(programs) as server:
+        yield server
+
+
 @pytest.fixture
 def new_database(request, tmp_path):
     """Makes a database of this kind and returns its URL."""
 
     def make(kind):
-        if kind == "postgresql":
-            return request.getfixturevalue("postgres_server").database()
-        return f"sqlite:///{tmp_path / 'katib.db'}"
+        if kind == "sqlite":
+            return f"sqlite:///{tmp_path / 'katib.db'}"
+        return request.getfixturevalue({"postgresql": "postgres_server", "mariadb": "mariadb_server"}[kind]).database()
 
     return make
 

@@ -21,6 +21,10 @@ app = typer.Typer(
 
 File = Annotated[Path, typer.Argument(help="A YAML file with an Experiment; `-` reads standard input.")]
 Db = Annotated[str | None, typer.Option("--db", help="Database URL; default $KATIB_HOME/katib.db.")]
+DbManagerDb = Annotated[
+    str | None,
+    typer.Option("--db", help="Database URL; default $KATIB_DB_URL, Katib's variables, $KATIB_HOME/katib.db."),
+]
 Namespace = Annotated[str, typer.Option("-n", "--namespace", help="Namespace.")]
 Output = Annotated[str, typer.Option("-o", "--output", help="table or json.")]
 Kind = Annotated[str, typer.Argument(help="experiments, trials, suggestions or events (singular works too).")]
@@ -114,9 +118,14 @@ def suggestion(
 
 @app.command("db-manager")
 @guarded
-def db_manager(listen: Listen = "127.0.0.1:6789", db: Db = None) -> None:
+def db_manager(
+    listen: Listen = "127.0.0.1:6789",
+    db: DbManagerDb = None,
+    connect_timeout: Annotated[str, typer.Option(help="How long to wait for the database at the start.")] = "60s",
+    export_katib: Annotated[bool, typer.Option(help="Write Katib's own table in place of ours, and end.")] = False,
+) -> None:
     """Serve the observation log over gRPC."""
-    serve.db_manager(listen, db)
+    serve.db_manager(db, ["--listen", listen, "--connect-timeout", connect_timeout], export_katib)
 
 
 @app.command()

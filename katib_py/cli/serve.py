@@ -6,6 +6,8 @@ import os
 import sys
 
 from katib_py.backends.local.home import Home
+from katib_py.core.names import ENV_DB_URL
+from katib_py.observations.environment import DRIVER
 
 
 def suggestion(listen: str, algorithms: str | None) -> None:
@@ -14,9 +16,12 @@ def suggestion(listen: str, algorithms: str | None) -> None:
     _become("suggestion_services", ["--listen", listen, *chosen])
 
 
-def db_manager(listen: str, db: str | None) -> None:
+def db_manager(db: str | None, arguments: list[str], export_katib: bool) -> None:
     """Become the DBManager server."""
-    _become("katib_py.observations", ["--listen", listen, "--db", Home.find(db).db_url])
+    # The URL may hold a password, and no list of processes shows the environment.
+    if db is not None or not (os.environ.get(ENV_DB_URL) or DRIVER in os.environ):
+        os.environ[ENV_DB_URL] = Home.find(db).db_url
+    _become("katib_py.observations", [*arguments, *(["--export-katib"] if export_katib else [])])
 
 
 def _become(module: str, arguments: list[str]) -> None:

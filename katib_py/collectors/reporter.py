@@ -10,9 +10,10 @@ from typing import Any, Final
 
 import grpc
 
-from katib_py.core.names import ENV_TRIAL_ATTEMPT, ENV_TRIAL_NAMESPACE, ENV_TRIAL_UID
+from katib_py.core.names import ENV_TRIAL_ATTEMPT, ENV_TRIAL_NAMESPACE, ENV_TRIAL_TOKEN, ENV_TRIAL_UID
 from katib_py.core.objective import Measurement
 from katib_py.core.times import format_rfc3339
+from katib_py.core.tokens import call_metadata
 from katib_py.wire import api, rpc
 
 MOST: Final = 20_000  # held while the db-manager is away; the rest stays in the files
@@ -36,6 +37,7 @@ class Reporter:
             trial_uid=environment.get(ENV_TRIAL_UID, ""),
             attempt=environment.get(ENV_TRIAL_ATTEMPT, ""),
         )
+        self._token = call_metadata(environment.get(ENV_TRIAL_TOKEN, ""))
         self._waiting: deque[Measurement] = deque()
 
     @property
@@ -58,7 +60,8 @@ class Reporter:
         while self._waiting:
             batch = self._batch()
             try:
-                await self._report(self._request(batch), timeout=max(end - time.monotonic(), 0))
+                left = max(end - time.monotonic(), 0)
+                await self._report(self._request(batch), timeout=left, metadata=self._token)
             except grpc.aio.AioRpcError as error:
                 self.trouble = f"{error.code().name}: {error.details()}"
                 return False

@@ -15,6 +15,9 @@ from katib_py.core.errors import InvalidInput, Problem, StoreUnavailable
 from katib_py.core.parse import nearest
 
 KINDS: Final = ("sqlite", "postgresql", "mysql", "mariadb")
+# Both are one dialect with two names; the driver is the one that our extra brings.
+DRIVERS: Final = {"mysql": "mysql+pymysql", "mariadb": "mysql+pymysql", "mariadb+pymysql": "mysql+pymysql"}
+OPTION: Final = "--db, by default $KATIB_HOME/katib.db"
 EXAMPLE: Final = "such as sqlite:///katib.db"
 PATIENCE_SECONDS: Final = 10  # for a host that does not answer; the drivers' own would be minutes
 
@@ -22,7 +25,7 @@ PATIENCE_SECONDS: Final = 10  # for a host that does not answer; the drivers' ow
 GONE: Final = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 4, "tcp_user_timeout": 30_000}
 
 # A reader sees one moment of the database, as it does with SQLite.
-READING: Final = {"postgresql": {"isolation_level": "REPEATABLE READ"}}
+READING: Final = {kind: {"isolation_level": "REPEATABLE READ"} for kind in ("postgresql", "mysql")}
 
 # The package that brings a driver's module.
 PACKAGES: Final = {
@@ -52,7 +55,8 @@ def engine_of(url: str, kinds: Collection[str]) -> Engine:
     try:
         # SQLAlchemy warns where it passes over an option; whoever wrote it wanted something.
         with warnings.catch_warnings(category=exc.SAWarning, action="error"):
-            engine = create_engine(parsed, connect_args=_patience(parsed), **READING.get(kind, {}))
+            parsed = parsed.set(drivername=DRIVERS.get(parsed.drivername, parsed.drivername))
+            engine = create_engine(parsed, connect_args=_patience(parsed), **READING.get(parsed.get_backend_name(), {}))
     except exc.NoSuchModuleError:
         raise _refused(url, f"; its driver is not known: {kind}:// alone takes the usual one") from None
     except ImportError as error:
@@ -73,10 +77,22 @@ def shown(url: str) -> str:
     return re.sub(r"([?&](?:password|passwd)=)[^&]*", r"\1***", text)
 
 
-def unusable(url: str, error: Exception) -> StoreUnavailable:
-    """What kept the database from being used, an error of the driver or of the system, and what would be right."""
-    which = f"the database {shown(url)} (--db, by default $KATIB_HOME/katib.db)"
-    return StoreUnavailable(f"{which} cannot be used: {_why(make_url(url), error)}")
+def url_of(engine: Engine) -> str:
+    """The engine's URL, with its password."""
+    return engine.url.render_as_string(hide_password=False)
+
+
+def unusable(url: str, error: Exception, source: str = OPTION) -> StoreUnavailable:
+    """What kept the database from being used, an error of the driver or of the system, and what would be right.
+
+    `source` says where the URL comes from.
+    """
+    return StoreUnavailable(f"the database {shown(url)} ({source}) cannot be used: {why(url, error)}")
+
+
+def why(url: str, error: Exception) -> str:
+    """The cause of an error of the driver or of the system in one line, and what would be right."""
+    return _why(make_url(url), error)
 
 
 def create_folder(engine: Engine) -> None:

@@ -25,8 +25,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from katib_py.observations import postgres
-from katib_py.observations.address import KINDS, create_folder, engine_of
+from katib_py.observations import mariadb, postgres
+from katib_py.observations.address import KINDS, engine_of
 from katib_py.observations.postgres import PostgresText
 
 BUSY_SECONDS: Final = 30.0
@@ -37,10 +37,14 @@ def string(length: int) -> String:
     return String(length).with_variant(PostgresText(), "postgresql")
 
 
-# MySQL compares text without regard to case unless told otherwise: Loss and loss are two metrics.
-_NAME = string(255).with_variant(mysql.VARCHAR(255, collation="utf8mb4_bin"), "mysql")
-TEXT = Text().with_variant(PostgresText(), "postgresql")
+TEXT = Text().with_variant(PostgresText(), "postgresql").with_variant(mysql.LONGTEXT(), "mysql")
 _ID = BigInteger().with_variant(Integer, "sqlite")
+
+# MySQL compares text without regard to case unless told otherwise: Loss and loss are two metrics.
+MYSQL: Final[dict[str, Any]] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
+
+# So long may a metric's name be as part of a key: MySQL's keys have 3072 bytes, PostgreSQL's less than that.
+LONGEST_METRIC: Final = 600
 
 metadata: Final = MetaData()
 
@@ -52,15 +56,16 @@ logs: Final = Table(
     Column("id", _ID, primary_key=True, autoincrement=True),
     Column("trial_uid", string(64), nullable=False),
     Column("attempt", string(64), nullable=False),
-    Column("metric_name", _NAME, nullable=False),
+    Column("metric_name", string(LONGEST_METRIC), nullable=False),
     Column("position", BigInteger, nullable=False),
     Column("namespace", string(63), nullable=False),
-    Column("trial_name", _NAME, nullable=False),
+    Column("trial_name", string(255), nullable=False),
     Column("time", BigInteger, nullable=False),
     Column("value", TEXT, nullable=False),
     UniqueConstraint("trial_uid", "attempt", "metric_name", "position", name="observation_key"),
     Index("observation_trial", "trial_name"),
     sqlite_autoincrement=True,
+    **MYSQL,
 )
 
 # The attempts of trials that report over the network: reports that name only the trial are placed by them.
@@ -70,9 +75,10 @@ runs: Final = Table(
     Column("trial_uid", string(64), primary_key=True),
     Column("attempt", string(64), primary_key=True),
     Column("namespace", string(63), nullable=False),
-    Column("trial_name", _NAME, nullable=False),
+    Column("trial_name", string(255), nullable=False),
     Column("started", BigInteger, nullable=False),
     Index("observation_run_name", "trial_name"),
+    **MYSQL,
 )
 
 # The attempts that have been told to stop, and why.
@@ -82,18 +88,21 @@ stops: Final = Table(
     Column("trial_uid", string(64), primary_key=True),
     Column("attempt", string(64), primary_key=True),
     Column("reason", TEXT, nullable=False),
+    **MYSQL,
 )
 
 
 def connect(url: str, kinds: Collection[str] = KINDS) -> Engine:
     """An engine for the database; an SQLite file is put into WAL mode, so that readers never wait for a writer.
 
-    Transactions begun through `writing(engine)` come one after the other on SQLite and PostgreSQL. Raises InvalidInput
-    for a URL that names no database of these kinds.
+    Transactions begun through `writing(engine)` come one after the other. Raises InvalidInput for a URL that names no
+    database of these kinds.
     """
     engine = engine_of(url, kinds)
     if engine.dialect.name == "postgresql":
         postgres.prepare(engine, BUSY_SECONDS)
+    if engine.dialect.name == "mysql":
+        mariadb.prepare(engine, BUSY_SECONDS)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
@@ -108,14 +117,9 @@ def writing(engine: Engine) -> Engine:
     """
     if engine.dialect.name == "postgresql":
         return postgres.writing(engine)
+    if engine.dialect.name == "mysql":
+        return mariadb.writing(engine)
     return engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
-
-
-def create_all(engine: Engine) -> None:
-    """Create the tables that are missing, and the folder of a new file; raises OSError."""
-    create_folder(engine)
-    with writing(engine).begin() as connection:
-        metadata.create_all(connection)
 
 
 def insert_new(connection: Connection, table: Table) -> Insert:
@@ -125,7 +129,9 @@ def insert_new(connection: Connection, table: Table) -> Insert:
         return sqlite.insert(table).on_conflict_do_nothing()
     if name == "postgresql":
         return postgresql.insert(table).on_conflict_do_nothing()
-    return mysql.insert(table).prefix_with("IGNORE")
+    # INSERT IGNORE would also pass over values that do not fit.
+    first = next(iter(table.primary_key.columns))
+    return mysql.insert(table).on_duplicate_key_update({first.name: first})
 
 
 def _prepare_sqlite(connection: Any, _: ConnectionPoolEntry) -> None:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import Connection, Dialect, Engine, Text, TypeDecorator, event, exc
-from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+from sqlalchemy import Connection, Engine, Text, TypeDecorator, event
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from katib_py.observations.connections import IDLE_SECONDS, try_idle_ones
 
 # Any number, the same for everybody who writes. A lock on it belongs to one database, as the tables do.
 _TAKE_LOCK: Final = f"SELECT pg_advisory_xact_lock({0x6B61746962})"
-# To try a connection before every use would make a commit a fifth slower.
-IDLE_SECONDS: Final = 1.0
 
 
 class PostgresText(TypeDecorator[str]):
@@ -27,14 +26,10 @@ class PostgresText(TypeDecorator[str]):
 
 
 def prepare(engine: Engine, busy_seconds: float, idle_seconds: float = IDLE_SECONDS) -> None:
-    """Have writers wait so long for each other, and connections work.
-
-    A connection that nobody has used for `idle_seconds` may have been cut: it is tried first, and made anew.
-    """
+    """Have writers wait so long for each other, and connections work that nobody has used for `idle_seconds`."""
     event.listen(engine, "connect", partial(_set_patience, int(busy_seconds * 1000)))
     event.listen(engine, "begin", _begin)
-    event.listen(engine, "checkin", _note_time)
-    event.listen(engine, "checkout", partial(_try_idle, engine.dialect, idle_seconds))
+    try_idle_ones(engine, idle_seconds)
 
 
 def writing(engine: Engine) -> Engine:
@@ -56,22 +51,11 @@ def _set_patience(milliseconds: int, connection: Any, _: ConnectionPoolEntry) ->
     connection.commit()
 
 
-def _note_time(_: Any, record: ConnectionPoolEntry) -> None:
-    record.info["used"] = time.monotonic()
-
-
-def _try_idle(
-    dialect: Dialect, idle_seconds: float, connection: Any, record: ConnectionPoolEntry, _: PoolProxiedConnection
-) -> None:
-    used = record.info.get("used")
-    if used is None or time.monotonic() - used < idle_seconds:
-        return
-    try:
-        dialect.do_ping(connection)
-    except dialect.loaded_dbapi.Error as error:
-        raise exc.DisconnectionError from error  # the pool makes another one then
+def take_turn(connection: Connection) -> None:
+    """Wait until nobody else writes, and keep others from it until the transaction ends."""
+    connection.exec_driver_sql(_TAKE_LOCK)
 
 
 def _begin(connection: Connection) -> None:
     if connection.get_execution_options().get("writes"):
-        connection.exec_driver_sql(_TAKE_LOCK)
+        take_turn(connection)

@@ -13,7 +13,8 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, delete, func, sel
 from katib_py.core.objective import Measurement
 from katib_py.core.times import to_microseconds
 from katib_py.observations.database import insert_new, logs, runs, stops
-from katib_py.observations.log import MEASUREMENT, Run, append, measurement
+from katib_py.observations.log import MEASUREMENT, Run, append, kept_name, measurement
+from katib_py.observations.sweep import UNPLACED
 
 # Katib's SDK cuts its times to whole seconds: a report may seem up to one older than the run that made it.
 _SECOND: Final = 1_000_000
@@ -46,17 +47,24 @@ def stop_of(connection: Connection, trial_uid: str, attempt: str) -> str | None:
     return connection.scalar(query)
 
 
-def place(connection: Connection, namespace: str, trial_name: str, time: datetime | None) -> Run:
-    """The run that a report belongs to which names only its trial: the newest that had begun by then.
+def unplaced_run(namespace: str, trial_name: str) -> Run:
+    """What a trial that no run is known of reports into: a uid made of its name, and no attempt."""
+    return Run(namespace, trial_name, f"{UNPLACED}{uuid5(NAMESPACE_OID, f'{namespace}/{trial_name}')}", "")
 
-    Where that tells nothing (no time, or one before all runs) it is the newest. A trial that no run is known of, as
-    under Katib's own controller, gets a uid made of its name and an empty attempt.
+
+def place(connection: Connection, trial: Run, time: datetime | None) -> Run:
+    """The run that a report belongs to which names its trial but no attempt: the newest that had begun by then.
+
+    Where that tells nothing (no time, or one before all runs) it is the newest. A trial named by its uid has no other's
+    runs, be it of the same name; without any it has no attempt. One named by its name alone, of which no run is known
+    as under Katib's own controller, gets the `unplaced_run`.
     """
-    rows = connection.execute(
-        select(runs).where(_is(runs, namespace, trial_name)).order_by(runs.c.started.desc())
-    ).all()
+    query = select(runs).where(_is(runs, trial.namespace, trial.trial_name)).order_by(runs.c.started.desc())
+    if trial.trial_uid:
+        query = query.where(runs.c.trial_uid == trial.trial_uid)
+    rows = connection.execute(query).all()
     if not rows:
-        return Run(namespace, trial_name, str(uuid5(NAMESPACE_OID, f"{namespace}/{trial_name}")), "")
+        return trial if trial.trial_uid else unplaced_run(trial.namespace, trial.trial_name)
     begun = [row for row in rows if time is not None and row.started <= to_microseconds(time) + _SECOND]
     row = (begun or rows)[0]
     return Run(row.namespace, row.trial_name, row.trial_uid, row.attempt)
@@ -68,12 +76,16 @@ def append_by_time(connection: Connection, run: Run, measurements: Sequence[Meas
     A repeated report is harmless: of equal metrics, values and times only as many are added as the report has more of
     them than the log. Call it in a transaction that excludes other writers.
     """
+    measurements = [item._replace(metric=kept_name(item.metric)) for item in measurements]
     if not measurements:
         return
     times = [to_microseconds(item.time) for item in measurements]
     # A row's position is its time or later, so every row that a new one could meet is in this range.
     query = select(*MEASUREMENT).where(
-        logs.c.trial_uid == run.trial_uid, logs.c.attempt == run.attempt, logs.c.position >= min(times)
+        logs.c.trial_uid == run.trial_uid,
+        logs.c.attempt == run.attempt,
+        logs.c.metric_name.in_({item.metric for item in measurements}),
+        logs.c.position >= min(times),
     )
     known = [measurement(row) for row in connection.execute(query)]
     there = Counter((item.metric, item.value, item.time) for item in known)

@@ -11,7 +11,14 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Final, SupportsFloat
 
 from katib_py.core.addresses import default_address
-from katib_py.core.names import ENV_TRIAL_ATTEMPT, ENV_TRIAL_NAME, ENV_TRIAL_NAMESPACE, ENV_TRIAL_UID
+from katib_py.core.names import (
+    ENV_TRIAL_ATTEMPT,
+    ENV_TRIAL_NAME,
+    ENV_TRIAL_NAMESPACE,
+    ENV_TRIAL_TOKEN,
+    ENV_TRIAL_UID,
+)
+from katib_py.core.tokens import call_metadata
 
 if TYPE_CHECKING:
     from katib_py.wire import api
@@ -72,12 +79,13 @@ def _send(request: api.ReportObservationLogRequest, address: str, timeout: float
     from katib_py.wire import rpc
 
     report = rpc.call(_channel(address), "DBManager", "ReportObservationLog")
+    token = call_metadata(os.environ.get(ENV_TRIAL_TOKEN, ""))
     deadline = time.monotonic() + timeout
     pause = PAUSE_SECONDS
     while True:
         left = deadline - time.monotonic()
         try:
-            reply = report(request, timeout=max(left, 0.0), wait_for_ready=True)
+            reply = report(request, timeout=max(left, 0.0), wait_for_ready=True, metadata=token)
         except grpc.RpcError as error:
             left = deadline - time.monotonic()
             if error.code() is not grpc.StatusCode.UNAVAILABLE or left <= 0:

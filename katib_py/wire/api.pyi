@@ -351,6 +351,154 @@ class DeleteObservationLogReply(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
+class RunLog(_message.Message):
+    __slots__ = ("run", "trial_name", "measurements")
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    TRIAL_NAME_FIELD_NUMBER: _ClassVar[int]
+    MEASUREMENTS_FIELD_NUMBER: _ClassVar[int]
+    run: Run
+    trial_name: str
+    measurements: _containers.RepeatedCompositeFieldContainer[Measurement]
+    def __init__(self, run: _Optional[_Union[Run, _Mapping[str, object]]] = ..., trial_name: _Optional[str] = ..., measurements: _Optional[_Iterable[_Union[Measurement, _Mapping[str, object]]]] = ...) -> None: ...
+
+class Measurement(_message.Message):
+    __slots__ = ("metric", "value", "time", "position", "cursor")
+    METRIC_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
+    metric: str
+    value: str
+    time: int
+    position: int
+    cursor: int
+    def __init__(self, metric: _Optional[str] = ..., value: _Optional[str] = ..., time: _Optional[int] = ..., position: _Optional[int] = ..., cursor: _Optional[int] = ...) -> None: ...
+
+class AppendRequest(_message.Message):
+    __slots__ = ("logs",)
+    LOGS_FIELD_NUMBER: _ClassVar[int]
+    logs: _containers.RepeatedCompositeFieldContainer[RunLog]
+    def __init__(self, logs: _Optional[_Iterable[_Union[RunLog, _Mapping[str, object]]]] = ...) -> None: ...
+
+class AppendReply(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ReadRequest(_message.Message):
+    __slots__ = ("runs",)
+    RUNS_FIELD_NUMBER: _ClassVar[int]
+    runs: _containers.RepeatedCompositeFieldContainer[Run]
+    def __init__(self, runs: _Optional[_Iterable[_Union[Run, _Mapping[str, object]]]] = ...) -> None: ...
+
+class ReadReply(_message.Message):
+    __slots__ = ("logs",)
+    LOGS_FIELD_NUMBER: _ClassVar[int]
+    logs: _containers.RepeatedCompositeFieldContainer[RunLog]
+    def __init__(self, logs: _Optional[_Iterable[_Union[RunLog, _Mapping[str, object]]]] = ...) -> None: ...
+
+class FollowRequest(_message.Message):
+    __slots__ = ("cursor", "trial_uids", "every", "namespace")
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
+    TRIAL_UIDS_FIELD_NUMBER: _ClassVar[int]
+    EVERY_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    cursor: int
+    trial_uids: _containers.RepeatedScalarFieldContainer[str]
+    every: bool
+    namespace: str
+    def __init__(self, cursor: _Optional[int] = ..., trial_uids: _Optional[_Iterable[str]] = ..., every: _Optional[bool] = ..., namespace: _Optional[str] = ...) -> None: ...
+
+class FollowReply(_message.Message):
+    __slots__ = ("logs", "cursor")
+    LOGS_FIELD_NUMBER: _ClassVar[int]
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
+    logs: _containers.RepeatedCompositeFieldContainer[RunLog]
+    cursor: int
+    def __init__(self, logs: _Optional[_Iterable[_Union[RunLog, _Mapping[str, object]]]] = ..., cursor: _Optional[int] = ...) -> None: ...
+
+class RunStart(_message.Message):
+    __slots__ = ("run", "trial_name", "started")
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    TRIAL_NAME_FIELD_NUMBER: _ClassVar[int]
+    STARTED_FIELD_NUMBER: _ClassVar[int]
+    run: Run
+    trial_name: str
+    started: int
+    def __init__(self, run: _Optional[_Union[Run, _Mapping[str, object]]] = ..., trial_name: _Optional[str] = ..., started: _Optional[int] = ...) -> None: ...
+
+class RegisterRunsRequest(_message.Message):
+    __slots__ = ("runs",)
+    RUNS_FIELD_NUMBER: _ClassVar[int]
+    runs: _containers.RepeatedCompositeFieldContainer[RunStart]
+    def __init__(self, runs: _Optional[_Iterable[_Union[RunStart, _Mapping[str, object]]]] = ...) -> None: ...
+
+class RegisterRunsReply(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class AdoptTrialsRequest(_message.Message):
+    __slots__ = ("runs",)
+    RUNS_FIELD_NUMBER: _ClassVar[int]
+    runs: _containers.RepeatedCompositeFieldContainer[RunStart]
+    def __init__(self, runs: _Optional[_Iterable[_Union[RunStart, _Mapping[str, object]]]] = ...) -> None: ...
+
+class AdoptTrialsReply(_message.Message):
+    __slots__ = ("measurements",)
+    MEASUREMENTS_FIELD_NUMBER: _ClassVar[int]
+    measurements: int
+    def __init__(self, measurements: _Optional[int] = ...) -> None: ...
+
+class RunStop(_message.Message):
+    __slots__ = ("trial_uid", "attempt", "reason")
+    TRIAL_UID_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    trial_uid: str
+    attempt: str
+    reason: str
+    def __init__(self, trial_uid: _Optional[str] = ..., attempt: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class RecordStopsRequest(_message.Message):
+    __slots__ = ("stops",)
+    STOPS_FIELD_NUMBER: _ClassVar[int]
+    stops: _containers.RepeatedCompositeFieldContainer[RunStop]
+    def __init__(self, stops: _Optional[_Iterable[_Union[RunStop, _Mapping[str, object]]]] = ...) -> None: ...
+
+class RecordStopsReply(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class DeleteTrialsRequest(_message.Message):
+    __slots__ = ("trial_uids",)
+    TRIAL_UIDS_FIELD_NUMBER: _ClassVar[int]
+    trial_uids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, trial_uids: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class DeleteTrialsReply(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListTrialsRequest(_message.Message):
+    __slots__ = ("after", "limit", "namespace")
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    after: str
+    limit: int
+    namespace: str
+    def __init__(self, after: _Optional[str] = ..., limit: _Optional[int] = ..., namespace: _Optional[str] = ...) -> None: ...
+
+class ListTrialsReply(_message.Message):
+    __slots__ = ("trial_uids", "more", "end")
+    TRIAL_UIDS_FIELD_NUMBER: _ClassVar[int]
+    MORE_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    trial_uids: _containers.RepeatedScalarFieldContainer[str]
+    more: bool
+    end: str
+    def __init__(self, trial_uids: _Optional[_Iterable[str]] = ..., more: _Optional[bool] = ..., end: _Optional[str] = ...) -> None: ...
+
 class GetSuggestionsRequest(_message.Message):
     __slots__ = ("experiment", "trials", "current_request_number", "total_request_number", "history")
     EXPERIMENT_FIELD_NUMBER: _ClassVar[int]

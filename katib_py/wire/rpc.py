@@ -30,7 +30,8 @@ REPORT_OPTIONS: Final = (
 def call(channel: Any, service: str, method: str) -> Any:
     """The callable for one rpc on a channel, synchronous or asyncio as the channel is."""
     descriptor = _method(service, method)
-    return channel.unary_unary(
+    make = channel.unary_stream if descriptor.server_streaming else channel.unary_unary
+    return make(
         f"/{PACKAGE}.{service}/{method}",
         request_serializer=message_factory.GetMessageClass(descriptor.input_type).SerializeToString,
         response_deserializer=message_factory.GetMessageClass(descriptor.output_type).FromString,
@@ -45,7 +46,9 @@ def handler(service: str, servicer: Any, raw: frozenset[str] = frozenset()) -> g
     methods = {}
     for descriptor in _service(service).methods:
         deserialize: Callable[[bytes], Any] = message_factory.GetMessageClass(descriptor.input_type).FromString
-        methods[descriptor.name] = grpc.unary_unary_rpc_method_handler(
+        streaming = descriptor.server_streaming
+        make = grpc.unary_stream_rpc_method_handler if streaming else grpc.unary_unary_rpc_method_handler
+        methods[descriptor.name] = make(
             getattr(servicer, descriptor.name),
             request_deserializer=None if descriptor.name in raw else deserialize,
             response_serializer=message_factory.GetMessageClass(descriptor.output_type).SerializeToString,

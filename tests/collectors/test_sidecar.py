@@ -23,8 +23,9 @@ from katib_py.core.experiment import MetricsCollectorSpec
 from katib_py.core.objective import ObjectiveSpec, ObjectiveType
 from katib_py.core.sidecar import arguments
 from katib_py.core.summary import read_summary
-from katib_py.observations.database import connect, create_all
+from katib_py.observations.database import connect
 from katib_py.observations.log import SqlLog
+from katib_py.observations.schema import prepare
 
 TRIAL = {"KATIB_TRIAL_UID": "uid-a", "KATIB_TRIAL_NAMESPACE": "team-a", "KATIB_TRIAL_ATTEMPT": "2"}
 BORN = 1_760_000_000_000 << 20
@@ -36,7 +37,7 @@ class Server:
     def __init__(self, db_url):
         self.address = f"127.0.0.1:{free_port()}"
         self.engine = connect(db_url)
-        create_all(self.engine)
+        prepare(self.engine)
         self._command = [sys.executable, "-m", "katib_py.observations", "--db", db_url, "--listen", self.address]
         self.process = None
 

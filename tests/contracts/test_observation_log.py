@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,9 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from katib_py.core.objective import Measurement
-from katib_py.observations.database import connect, create_all
+from katib_py.observations.database import connect
 from katib_py.observations.log import ObservationLog, Run, SqlLog
 from katib_py.observations.memory import MemoryLog
+from katib_py.observations.remote import RemoteLog
+from katib_py.observations.schema import prepare
+from katib_py.observations.server import serve
 
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 FIRST = Run("default", "trial-a", "uid-a", "1")
@@ -23,14 +27,42 @@ def measured(position: int, value: str = "0.5", metric: str = "loss") -> Measure
     return Measurement(metric, value, BEGINNING + timedelta(microseconds=position), position)
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "memory"])
+class Called:
+    """A RemoteLog for callers without a loop."""
+
+    def __init__(self, address):
+        self._address = address
+
+    def __enter__(self):
+        self._runner = asyncio.Runner()
+        self._log = self._runner.run(self._connect())
+        return self
+
+    def __exit__(self, *_):
+        self._runner.run(self._log.close())
+        self._runner.close()
+
+    def __getattr__(self, name):
+        return lambda *arguments: self._runner.run(getattr(self._log, name)(*arguments))
+
+    async def _connect(self):
+        return RemoteLog(self._address)
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb", "remote", "memory"])
 def log(request, new_database):
     if request.param == "memory":
         yield MemoryLog()
         return
-    engine = connect(new_database(request.param))
-    create_all(engine)
-    yield SqlLog(engine)
+    engine = connect(new_database("sqlite" if request.param == "remote" else request.param))
+    prepare(engine)
+    if request.param == "remote":
+        server, address = serve(engine, "127.0.0.1:0")
+        with Called(address) as log:
+            yield log
+        server.stop(None).wait()
+    else:
+        yield SqlLog(engine)
     engine.dispose()
 
 

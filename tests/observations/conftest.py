@@ -3,14 +3,15 @@ from __future__ import annotations
 import grpc
 import pytest
 
-from katib_py.observations.database import connect, create_all
+from katib_py.observations.database import connect
+from katib_py.observations.schema import prepare
 from katib_py.observations.server import serve
 
 
 @pytest.fixture
 def engine(db_url):
     engine = connect(db_url)
-    create_all(engine)
+    prepare(engine)
     yield engine
     engine.dispose()
 

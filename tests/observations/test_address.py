@@ -8,7 +8,7 @@ from sqlalchemy.exc import OperationalError
 
 from katib_py.core.errors import InvalidInput
 from katib_py.observations.address import PATIENCE_SECONDS, create_folder, engine_of, shown, unusable
-from katib_py.observations.database import create_all
+from katib_py.observations.schema import prepare
 
 KINDS = ("sqlite", "postgresql")
 
@@ -36,7 +36,7 @@ def test_a_url_that_gives_no_database_is_refused_with_what_would_be_right(url, w
 
 
 @pytest.mark.parametrize(
-    ("kind", "module", "package"), [("postgresql", "psycopg", "psycopg[binary]"), ("mysql", "MySQLdb", "mysqlclient")]
+    ("kind", "module", "package"), [("postgresql", "psycopg", "psycopg[binary]"), ("mysql", "pymysql", "PyMySQL")]
 )
 def test_a_driver_that_is_not_there_is_named_with_the_package_that_brings_it(monkeypatch, kind, module, package):
     monkeypatch.setitem(sys.modules, module, None)
@@ -66,7 +66,7 @@ def opened(url):
     """What is said when the tables are made in this database."""
     engine = engine_of(url, KINDS)
     with pytest.raises(Exception) as caught:  # noqa: PT011 - whatever the driver raises is put into words
-        create_all(engine)
+        prepare(engine)
     engine.dispose()
     return why(url, caught.value)
 

@@ -12,7 +12,7 @@ from sqlalchemy.schema import CreateTable
 
 from katib_py.core.objective import Measurement
 from katib_py.observations.database import connect, metadata, writing
-from katib_py.observations.log import Run, SqlLog, append, last_attempt
+from katib_py.observations.log import Run, SqlLog, append, read_runs
 
 RUN = Run("default", "trial-a", "uid-a", "1")
 
@@ -21,7 +21,7 @@ def measured(position):
     return Measurement("loss", "0.5", datetime(2026, 1, 1, tzinfo=UTC), position)
 
 
-@pytest.mark.every_database
+@pytest.mark.every_database("mariadb")
 def test_a_measurement_is_written_with_the_callers_transaction_or_not_at_all(engine):
     with writing(engine).begin() as connection:
         append(connection, [(RUN, [measured(1)])])
@@ -29,7 +29,7 @@ def test_a_measurement_is_written_with_the_callers_transaction_or_not_at_all(eng
     assert SqlLog(engine).read("uid-a") == []
 
 
-@pytest.mark.every_database
+@pytest.mark.every_database("mariadb")
 def test_readers_go_on_while_somebody_writes(engine):
     log = SqlLog(engine)
     log.append([(RUN, [measured(1)])])
@@ -39,7 +39,7 @@ def test_readers_go_on_while_somebody_writes(engine):
     assert log.read("uid-a") == [measured(1), measured(2)]
 
 
-@pytest.mark.every_database
+@pytest.mark.every_database("mariadb")
 def test_a_follower_misses_nothing_that_several_threads_write(engine):
     log, cursor, found = SqlLog(engine), 0, []
     with ThreadPoolExecutor(4) as threads:
@@ -51,19 +51,20 @@ def test_a_follower_misses_nothing_that_several_threads_write(engine):
     assert (cursor, len(found + rows)) == (100, 100)
 
 
-@pytest.mark.every_database
+@pytest.mark.every_database("mariadb")
 def test_a_reader_sees_one_moment(engine):
     log = SqlLog(engine)
     with engine.connect() as connection:
-        assert last_attempt(connection, "uid-a") == ""
+        assert list(read_runs(connection, [("uid-a", "")])) == []
         log.append([(RUN, [measured(1)])])
-        assert last_attempt(connection, "uid-a") == ""
+        assert list(read_runs(connection, [("uid-a", "")])) == []
 
 
-@pytest.mark.every_database
+@pytest.mark.every_database("mariadb")
 def test_several_processes_may_make_the_same_new_database(db_url):
     program = (
-        "import sys; from katib_py.observations.database import connect, create_all; create_all(connect(sys.argv[1]))"
+        "import sys; from katib_py.observations.database import connect; "
+        "from katib_py.observations.schema import prepare; prepare(connect(sys.argv[1]))"
     )
     command = [sys.executable, "-c", program, db_url]
     processes = [subprocess.Popen(command) for _ in range(3)]

@@ -16,9 +16,11 @@ import pytest
 
 import katib_py
 from katib_py.core.addresses import default_address
-from katib_py.observations.database import connect, create_all
+from katib_py.core.tokens import trial_token
+from katib_py.observations.database import connect
 from katib_py.observations.log import SqlLog
 from katib_py.observations.reports import record_stop
+from katib_py.observations.schema import prepare
 from katib_py.observations.server import serve
 from katib_py.sdk.report_metrics import report_metrics
 from katib_py.wire import api
@@ -27,7 +29,7 @@ from katib_py.wire import api
 @pytest.fixture
 def engine(tmp_path):
     engine = connect(f"sqlite:///{tmp_path / 'katib.db'}")
-    create_all(engine)
+    prepare(engine)
     yield engine
     engine.dispose()
 
@@ -178,6 +180,17 @@ def test_several_processes_of_a_trial_report_side_by_side(trial, engine):
     for worker in workers:
         worker.join()
     assert sorted(values(engine)) == [("loss", "0"), ("loss", "1")]
+
+
+def test_a_trial_shows_the_token_that_its_environment_has(trial, engine, monkeypatch):
+    key = "0123456789abcdef"
+    server, address = serve(engine, "127.0.0.1:0", token_key=key)
+    with pytest.raises(RuntimeError, match="answers PERMISSION_DENIED: a report needs the token of its trial"):
+        report_metrics({"loss": 1}, address)
+    monkeypatch.setenv("KATIB_TRIAL_TOKEN", trial_token(key, "default", "trial-a", "uid-a"))
+    report_metrics({"loss": 1}, address)
+    server.stop(None).wait()
+    assert values(engine) == [("loss", "1")]
 
 
 @pytest.mark.parametrize(

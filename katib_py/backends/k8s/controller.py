@@ -28,7 +28,8 @@ from katib_py.backends.local.db_manager import DbManager
 from katib_py.backends.local.home import Home
 from katib_py.backends.local.suggesters import LocalSuggesters
 from katib_py.controller.ports import Suggesters
-from katib_py.observations.database import connect, create_all
+from katib_py.observations.database import connect
+from katib_py.observations.schema import prepare
 
 log = logging.getLogger(__name__)
 
@@ -162,7 +163,7 @@ class DatabaseLogs:
 
 async def _logs(options: Options, stack: AsyncExitStack) -> DatabaseLogs:
     engine = connect(Home.find(options.db).db_url)
-    create_all(engine)
+    prepare(engine)
     opened = DatabaseLog(engine)
     stack.callback(opened.close)
     return DatabaseLogs(opened)

@@ -15,6 +15,7 @@ from katib_py.backends.local.tables import INSERTS, METADATA
 from katib_py.core.errors import Conflict, Held, StoreUnavailable
 from katib_py.observations import database as observations
 from katib_py.observations.address import create_folder, unusable
+from katib_py.observations.schema import bring_up
 
 T = TypeVar("T")
 Work = Callable[[Connection], object]
@@ -162,8 +163,8 @@ class Database:
             return
         create_folder(self.engine)
         with self._writing.begin() as connection:
+            bring_up(connection)
             METADATA.create_all(connection)
-            observations.metadata.create_all(connection)
         self._ready = True
 
 

@@ -8,6 +8,7 @@ by the pipe and the address beside it.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
 import subprocess
@@ -20,6 +21,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from katib_py.backends.local.home import Home
 from katib_py.backends.local.service import start_service
+from katib_py.core import names
 from katib_py.core.errors import ServiceUnavailable
 
 MODULE: Final = "katib_py.observations"
@@ -60,7 +62,7 @@ class DbManager:
         """The manager that is there already, if it serves this database."""
         with suppress(OSError, ValueError, KeyError):
             known = json.loads(self._address_path.read_text())
-            if known["db"] != self._home.db_url:
+            if known["db"] != _digest(self._home.db_url):
                 return None
             # Opening fails where nobody reads; once it is open the manager cannot end unnoticed.
             self._hold()
@@ -77,12 +79,15 @@ class DbManager:
             self._hold()
             os.set_blocking(reading, True)
             host, port = again or (LOOPBACK, 0)
-            arguments = ["--listen", f"{host}:{port}", "--db", self._home.db_url]
-            self._process, text = await start_service(MODULE, arguments, reading, self._home.root / "db-manager.log")
+            # The trials of this machine have no tokens.
+            secret = {names.ENV_DB_URL: self._home.db_url, names.ENV_TOKEN_KEY: ""}
+            arguments = ["--listen", f"{host}:{port}"]
+            log = self._home.root / "db-manager.log"
+            self._process, text = await start_service(MODULE, arguments, reading, log, secret)
         finally:
             os.close(reading)
         address = (LOOPBACK, int(text.rpartition(":")[2]))
-        _write(self._address_path, {"host": address[0], "port": address[1], "db": self._home.db_url})
+        _write(self._address_path, {"host": address[0], "port": address[1], "db": _digest(self._home.db_url)})
         return address
 
     def _pipe(self) -> int:
@@ -117,6 +122,11 @@ class DbManager:
                 continue
             with suppress(ServiceUnavailable, OSError):
                 await self._started(address)
+
+
+def _digest(url: str) -> str:
+    """What tells two databases apart and no password."""
+    return hashlib.sha256(url.encode()).hexdigest()
 
 
 async def _serves(address: Address) -> bool:

@@ -6,8 +6,9 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import BinaryIO, Final
 
 from katib_py.core.errors import ServiceUnavailable
@@ -18,11 +19,12 @@ LOOK_SECONDS: Final = 0.02
 
 
 async def start_service(
-    module: str, arguments: Sequence[str], pipe: int, log: Path
+    module: str, arguments: Sequence[str], pipe: int, log: Path, secret: Mapping[str, str] = MappingProxyType({})
 ) -> tuple[subprocess.Popen[bytes], str]:
     """Start `python -m module` in a session of its own; the process, and the address that it says it listens on.
 
     The process inherits `pipe`, and what it says goes to `log`: a pipe of ours would break when we end before it.
+    `secret` is what only its environment tells it: everybody may see its arguments.
     Raises ServiceUnavailable with the last line of the log, or with the path that cannot be written.
     """
     command = [sys.executable, "-m", module, *arguments, "--parent-pipe", str(pipe)]
@@ -33,6 +35,7 @@ async def start_service(
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=file,
+            env={**os.environ, **secret},
             pass_fds=(pipe,),
             start_new_session=True,
         )

@@ -204,6 +204,13 @@ async def test_a_manager_stays_while_a_pushing_trial_runs_and_no_longer(house, h
     await asyncio.to_thread(process.wait, 30)
 
 
+async def test_which_database_a_manager_serves_is_told_to_no_list_of_processes_and_no_file(home, manager):
+    await manager.start()
+    (process,) = children("katib_py.observations")
+    for text in (" ".join(process.cmdline()), (home.root / "db-manager.json").read_text()):
+        assert home.db_url not in text
+
+
 async def test_a_manager_that_died_comes_back_at_the_same_address(home, manager):
     address = await manager.start()
     (process,) = children("katib_py.observations")

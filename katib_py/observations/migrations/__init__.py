@@ -1,0 +1,1 @@
+"""The migrations of the observation log's tables; `schema.py` runs them."""

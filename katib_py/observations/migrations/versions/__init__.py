@@ -1,0 +1,1 @@
+"""One file a revision, numbered; the newest is named in schema.SCHEMA."""
