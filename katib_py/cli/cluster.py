@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from katib_py.backends.k8s import controller
 from katib_py.backends.k8s.configuration import Configuration
-from katib_py.core.names import ENV_CORE_NAMESPACE
+from katib_py.core.names import ENV_CORE_NAMESPACE, ENV_TOKEN_KEY
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,5 +38,6 @@ def control(asked: Asked) -> None:
             core,
             lease=(core, set_up.leader_election_id) if set_up.enable_leader_election else None,
             serves=asked.config is not None,
+            token_key=os.environ.get(ENV_TOKEN_KEY, ""),
         )
     )

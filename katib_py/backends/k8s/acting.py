@@ -15,10 +15,11 @@ from katib_py.backends.k8s.event_writer import EventWriter
 from katib_py.backends.k8s.fence import Fence
 from katib_py.backends.k8s.informer import Name
 from katib_py.backends.k8s.metrics import Current, Metrics
+from katib_py.backends.k8s.observations import RemoteLogs
 from katib_py.backends.k8s.services import Services
-from katib_py.backends.k8s.session import DbManagerAddress, Logs, Plant
+from katib_py.backends.k8s.session import DbManagerAddress, Plant
 from katib_py.backends.k8s.supervisor import Supervisor, informer
-from katib_py.backends.k8s.sweeper import Sweeper
+from katib_py.backends.k8s.sweeper import LogSweeper, Sweeper
 from katib_py.backends.k8s.takeover import Takeover
 from katib_py.backends.k8s.trials import Trials
 
@@ -32,7 +33,7 @@ class Post:
     api: Api
     namespace: str
     services: Services
-    logs: Logs
+    logs: RemoteLogs
     db_manager: DbManagerAddress
     metrics: Metrics
     certificates: Certificates | None
@@ -60,7 +61,13 @@ async def act(post: Post) -> None:
         cluster = await stack.enter_async_context(_cluster(post))
         events = EventWriter(post.api)
         plant = Plant(post.api, cluster, seen, events, post.services, post.logs, post.db_manager, metrics, takeover)
-        works = [seen.run(), trials.run(), events.run(), Sweeper(cluster, trials).run()]
+        works = [
+            seen.run(),
+            trials.run(),
+            events.run(),
+            Sweeper(cluster, trials).run(),
+            LogSweeper(post.logs, trials).run(),
+        ]
         if post.certificates is not None:
             works.append(post.certificates.keep())
         async with asyncio.TaskGroup() as group:

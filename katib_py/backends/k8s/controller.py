@@ -20,18 +20,16 @@ from katib_py.backends.k8s.configuration import Configuration
 from katib_py.backends.k8s.endpoints import Endpoint, health_app, metrics_app, parse_address
 from katib_py.backends.k8s.leadership import Leadership
 from katib_py.backends.k8s.metrics import Metrics
-from katib_py.backends.k8s.observations import DatabaseLog, DatabaseObservations
+from katib_py.backends.k8s.observations import PATIENCE_SECONDS, RemoteLogs
 from katib_py.backends.k8s.services import Services
-from katib_py.backends.k8s.session import DbManagerAddress, Log
+from katib_py.backends.k8s.session import DbManagerAddress
 from katib_py.backends.k8s.suggesters import RemoteSuggesters, Timed
 from katib_py.backends.local.db_manager import DbManager
 from katib_py.backends.local.home import Home
 from katib_py.backends.local.suggesters import LocalSuggesters
 from katib_py.controller.ports import Suggesters
-from katib_py.observations.database import connect
-from katib_py.observations.schema import prepare
-
-log = logging.getLogger(__name__)
+from katib_py.core.tokens import controller_token
+from katib_py.observations.remote import RemoteLog
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +39,7 @@ class Options:
     `namespace` "" is the whole cluster. With `lease` (namespace, name) only the controller that holds it acts. Without
     `suggestion` and `db_manager` (addresses) the services are processes of this machine, as for development outside
     the cluster; `db` is the database that is opened then. `core_namespace` is where katib-config is. `serves`: answer
-    the kubelet and Prometheus.
+    the kubelet and Prometheus. `token_key` is the db-manager's, if trials need tokens to report.
     """
 
     kubeconfig: str | None = None
@@ -54,6 +52,7 @@ class Options:
     metrics: Metrics = field(default_factory=Metrics)
     lease: tuple[str, str] | None = None
     serves: bool = False
+    token_key: str = ""
 
 
 async def run(options: Options) -> None:
@@ -70,7 +69,11 @@ async def run(options: Options) -> None:
         services = _services(options, api, address)
         stack.push_async_callback(services.close)
         certificates = await _serve(options, services, address, stack)
-        logs = await _logs(options, stack)
+        log = RemoteLog(
+            address.text, controller_token(options.token_key) if options.token_key else "", PATIENCE_SECONDS
+        )
+        stack.push_async_callback(log.close)
+        logs = RemoteLogs(log, options.namespace)
         post = Post(api, options.namespace, services, logs, address, options.metrics, certificates)
         works = [stopping.wait(), options.config.informer(api, options.core_namespace).run(), _lead(options, post)]
         tasks = [asyncio.create_task(work) for work in works]
@@ -150,25 +153,6 @@ def _suggesters(options: Options) -> Suggesters:
     return LocalSuggesters(Home.find(options.db), [Timed(called)])
 
 
-@dataclass(frozen=True, slots=True)
-class DatabaseLogs:
-    """Logs of a database that the controller opens itself."""
-
-    log: DatabaseLog
-
-    def of(self, namespace: str) -> Log:
-        """The log of one namespace's trials."""
-        return DatabaseObservations(self.log, namespace)
-
-
-async def _logs(options: Options, stack: AsyncExitStack) -> DatabaseLogs:
-    engine = connect(Home.find(options.db).db_url)
-    prepare(engine)
-    opened = DatabaseLog(engine)
-    stack.callback(opened.close)
-    return DatabaseLogs(opened)
-
-
 LOOPBACK: Final = "127.0.0.1"
 
 
@@ -176,7 +160,7 @@ async def _db_manager(options: Options, stack: AsyncExitStack) -> DbManagerAddre
     if options.db_manager:
         host, _, port = options.db_manager.rpartition(":")
         name, _, namespace = host.partition(".")
-        return DbManagerAddress(name, namespace, port)
+        return DbManagerAddress(name, namespace, port, options.token_key)
     manager = DbManager(Home.find(options.db))
     _, number = await manager.start()
     stack.push_async_callback(manager.close)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from katib_py.backends.k8s.api import Api, Json
 from katib_py.backends.k8s.cluster import Cluster
+from katib_py.backends.k8s.course import Announce
 from katib_py.backends.k8s.errors import Absent
 from katib_py.backends.k8s.event_writer import EventWriter
 from katib_py.backends.k8s.informer import Informer
 from katib_py.backends.k8s.metrics import Metrics
+from katib_py.backends.k8s.observations import RemoteLogs, RemoteObservations
 from katib_py.backends.k8s.resources import CONFIG_MAPS
 from katib_py.backends.k8s.runner import KubeRunner
 from katib_py.backends.k8s.services import Services
@@ -24,7 +26,7 @@ from katib_py.collectors.filters import filter_problem
 from katib_py.controller.board import Board
 from katib_py.controller.engine import Engine
 from katib_py.controller.platform import Platform, Render, WallClock
-from katib_py.controller.ports import Key, Observations, RunOrder
+from katib_py.controller.ports import Key, RunOrder
 from katib_py.core import names
 from katib_py.core.early_stopping import STOPPERS
 from katib_py.core.experiment import CollectorKind, Experiment, ResumePolicy
@@ -33,6 +35,7 @@ from katib_py.core.own_service import service_name
 from katib_py.core.pods import mark
 from katib_py.core.repair import repaired
 from katib_py.core.template import ConfigMaps, Template, compile_template
+from katib_py.core.tokens import trial_token
 from katib_py.core.trial import TrialRecord
 from katib_py.core.validate import Checks
 
@@ -43,27 +46,14 @@ PATIENCE_SECONDS: Final = (
 NEW_AT_ONCE: Final = 8  # trials that one experiment creates in a turn
 
 
-class Log(Observations, Protocol):
-    """The observation log as a cluster needs it."""
-
-    async def begin(self, order: RunOrder) -> None:
-        """Note that an attempt begins: reports that name only the trial are placed into it."""
-
-
-class Logs(Protocol):
-    """Where the observation logs come from."""
-
-    def of(self, namespace: str) -> Log:
-        """The log of one namespace's trials."""
-
-
 @dataclass(frozen=True, slots=True)
 class DbManagerAddress:
-    """Where trials reach the db-manager."""
+    """Where trials reach the db-manager, and its key, if they need tokens there."""
 
     host: str
     namespace: str
     port: str
+    key: str = ""
 
     @property
     def text(self) -> str:
@@ -78,6 +68,10 @@ class DbManagerAddress:
             names.ENV_DB_MANAGER_PORT: self.port,
         }
 
+    def token(self, namespace: str, name: str, uid: str) -> dict[str, str]:
+        """The variable that lets the trial with this uid report, and no other."""
+        return {names.ENV_TRIAL_TOKEN: trial_token(self.key, namespace, name, uid)} if self.key else {}
+
 
 @dataclass(frozen=True, slots=True)
 class Plant:
@@ -88,7 +82,7 @@ class Plant:
     seen: Informer[Json]
     events: EventWriter
     services: Services
-    logs: Logs
+    logs: RemoteLogs
     db_manager: DbManagerAddress
     metrics: Metrics
     takeover: Takeover
@@ -147,13 +141,15 @@ class Plant:
         def render(trial: TrialRecord) -> Mapping[str, Any]:
             run = template.render(trial.name, namespace, trial.assignment.parameters)
             own = {**labels, **dict(trial.assignment.labels), names.LABEL_TRIAL: trial.name}
-            told = {names.ENV_TRIAL_NAME: trial.name, names.ENV_TRIAL_UID: board.trial_uid(trial), **env}
+            uid = board.trial_uid(trial)
+            token = self.db_manager.token(namespace, trial.name, uid)
+            told = {names.ENV_TRIAL_NAME: trial.name, names.ENV_TRIAL_UID: uid, **token, **env}
             return mark(run, own, told)
 
         return render
 
 
-def _announcer(experiment: Experiment, log: Log) -> Any:
+def _announcer(experiment: Experiment, log: RemoteObservations) -> Announce:
     """The log need not know of attempts whose output the controller reads itself."""
     collector = experiment.spec.metrics_collector_spec
     if collector is not None and collector.kind is CollectorKind.STDOUT:

@@ -10,7 +10,9 @@ from katib_py.backends.k8s.cluster import Cluster
 from katib_py.backends.k8s.disposal import Rest
 from katib_py.backends.k8s.errors import ApiError
 from katib_py.backends.k8s.ledger import owned_by
+from katib_py.backends.k8s.observations import RemoteLogs
 from katib_py.backends.k8s.trials import Trials
+from katib_py.core.errors import StoreUnavailable
 
 PAUSE_SECONDS: Final = 60.0
 FIRST_SECONDS: Final = 5.0
@@ -48,3 +50,26 @@ class Sweeper:
                     continue
                 if owned_by(document, trial.uid) and not document["metadata"].get("deletionTimestamp"):
                     self._cluster.disposal.add(Rest(resource, name, document["metadata"]["uid"]))
+
+
+class LogSweeper:
+    """Deletes what the observation log has of trials that are gone: nothing keeps a Trial from being deleted."""
+
+    def __init__(self, logs: RemoteLogs, trials: Trials) -> None:
+        self._logs = logs
+        self._trials = trials
+        self._missing: set[str] = set()
+
+    async def run(self) -> None:
+        """Sweep; never returns."""
+        while True:
+            await asyncio.sleep(PAUSE_SECONDS)
+            with suppress(StoreUnavailable):
+                await self.sweep()
+
+    async def sweep(self) -> None:
+        """Look once. A trial counts as gone when it was missing twice: its own news may be behind the log's."""
+        held = await self._logs.log.held(self._logs.namespace)
+        missing = held - {trial.uid for _, trial in self._trials.items()}
+        await self._logs.log.delete(missing & self._missing)
+        self._missing = missing

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from katib_py.backends.k8s.remote_observations import RemoteLogs
+from katib_py.backends.k8s.observations import RemoteLogs
 from katib_py.controller.ports import RunOrder
 from katib_py.core.objective import Measurement
 from katib_py.core.trial import Assignment, TrialRecord
@@ -40,8 +40,7 @@ async def test_what_an_experiment_appends_it_reads_and_another_follows(logs):
     await mine.append([(ORDER, [measured(1), measured(2)])])
     await mine.append([(ORDER, [measured(2)])])
     await mine.record_stop("uid-a", 2, "hopeless")
-    assert await mine.read("uid-a", 2) == [measured(1), measured(2)]
-    assert await mine.read("uid-a", 1) == []
+    assert await mine.read([("uid-a", 2), ("uid-a", 1)]) == [[measured(1), measured(2)], []]
     cursor, rows = await theirs.follow(0, ["uid-a"])
     assert rows == [("uid-a", 2, measured(1)), ("uid-a", 2, measured(2))]
     assert await theirs.follow(cursor, ["uid-a"]) == (cursor, [])
