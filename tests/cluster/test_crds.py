@@ -67,7 +67,7 @@ def test_the_definitions_are_structural(definitions):
 
 
 def test_applying_them_gives_no_warning(kubectl):
-    kubectl("apply", "--server-side", "--warnings-as-errors", "-f", str(ROOT / "manifests" / "base" / "crds"))
+    kubectl("apply", "--server-side", "--warnings-as-errors", "-k", str(ROOT / "manifests" / "base" / "crds"))
 
 
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)
