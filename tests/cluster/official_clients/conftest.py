@@ -2,9 +2,12 @@
 
 import random
 import sys
+import uuid
+from pathlib import Path
 
 import pytest
 from support.availability import cannot_run
+from support.clients import remote
 from support.clients.remote import Remote
 from support.cluster import operators, programs
 from support.cluster.admitting import admitting
@@ -19,6 +22,8 @@ from support.environments import Unmade, environment
 KUBERNETES = "kubernetes<36"
 DB_MANAGER = "katib-db-manager.kubeflow"  # both clients have this name, and this port, built in
 PORT = 6789
+TRAINER_IMAGE = "docker.io/kubeflow/trainer-huggingface"  # of trials that tune() makes for a language model
+TRAINER = Path(remote.__file__).with_name("trainer_image.py")
 # What a user of the clients may do, in its namespace.
 RULES = (
     {
@@ -53,7 +58,22 @@ def made(name, *packages):
         cannot_run(str(problem))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def namespace(api_server):
+    """A namespace for all tests of a module."""
+    name = api_server.namespace(f"test-{uuid.uuid4().hex[:8]}")
+    label = {"katib.kubeflow.org/metrics-collector-injection": "enabled"}
+    api_server.client.patch(f"/api/v1/namespaces/{name}", {"metadata": {"labels": label}})
+    yield name
+    api_server.client.delete(f"/api/v1/namespaces/{name}")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("official-clients")
+
+
+@pytest.fixture(scope="module")
 def user(api_server, namespace):
     """The kubeconfig of a service account that may do what its user needs, and no more."""
     path = api_server.account(namespace, "user")
@@ -71,12 +91,12 @@ def user(api_server, namespace):
     api_server.client.delete(f"{rbac}/clusterroles/{name}")
 
 
-@pytest.fixture
-def db_manager(tmp_path):
+@pytest.fixture(scope="module")
+def db_manager(folder):
     """The db-manager of the test, as HOST:PORT: at the built-in port of an address of its own."""
     host = f"127.{random.randint(16, 250)}.{random.randint(1, 250)}.{random.randint(1, 250)}"
-    command = [sys.executable, "-m", "katib_py.cli", "db-manager", "--listen", f"{host}:{PORT}", "--db", db(tmp_path)]
-    server = Server("db-manager", command, tmp_path).start()
+    command = [sys.executable, "-m", "katib_py.cli", "db-manager", "--listen", f"{host}:{PORT}", "--db", db(folder)]
+    server = Server("db-manager", command, folder).start()
     server.wait_until(lambda: "listening" in server.log.read_text())
     yield f"{host}:{PORT}"
     server.stop()
@@ -86,33 +106,35 @@ def db(folder):
     return f"sqlite:///{folder}/katib.db"
 
 
-@pytest.fixture
-def controller(api_server, crds, namespace, tmp_path, db_manager):
+@pytest.fixture(scope="module")
+def controller(api_server, crds, namespace, folder, db_manager):
     """A controller of the test's namespace, its webhooks, and the db-manager that it tells trials of."""
-    arguments = ("--db-manager", f"{DB_MANAGER}:{PORT}", "--db", db(tmp_path))
-    with admitting(api_server, tmp_path / "controller", namespace, arguments) as process:
+    arguments = ("--db-manager", f"{DB_MANAGER}:{PORT}", "--db", db(folder))
+    with admitting(api_server, folder / "controller", namespace, arguments) as process:
         yield process
 
 
-@pytest.fixture
-def playing(api_server, namespace, katib_python, db_manager, tmp_path):
+@pytest.fixture(scope="module")
+def playing(api_server, namespace, katib_python, db_manager, folder):
     """Jobs, TrainJobs and PyTorchJobs of the namespace run their programs; `playing` is the node with their logs."""
     if reason := programs.missing():
         cannot_run(reason)
     operators.install(api_server.client)
-    tools = tmp_path / "tools"
+    tools = folder / "tools"
     tools.mkdir()
-    (tools / "torchrun").write_text('#!/bin/sh\nexec python -u "$@"\n')
-    (tools / "torchrun").chmod(0o755)
+    # pip installs nothing here: an objective function that asks for packages goes on without them, as in a pod.
+    for tool, program in (("torchrun", 'exec python -u "$@"'), ("pip", "exit 1")):
+        (tools / tool).write_text(f"#!/bin/sh\n{program}\n")
+        (tools / tool).chmod(0o755)
     kubeconfig = api_server.kubeconfig
 
     async def enter(stack):
         node = await stack.enter_async_context(PlayedNode(kubeconfig, f"node-{namespace}"))
-        found = programs.Programs(node, [tools, katib_python.parent], {DB_MANAGER: db_manager.partition(":")[0]})
-        trainer, training = operators.TRAINER, "/apis/kubeflow.org/v1"
+        hosts = {DB_MANAGER: db_manager.partition(":")[0]}
+        found = programs.Programs(node, [tools, katib_python.parent], hosts, {TRAINER_IMAGE: ["python", TRAINER]})
         acts = {
-            f"{trainer}/namespaces/{namespace}/trainjobs": operators.runs_trainjobs(found, node),
-            f"{training}/namespaces/{namespace}/pytorchjobs": operators.runs_pytorchjobs(found, node),
+            f"{operators.TRAINER}/namespaces/{namespace}/trainjobs": operators.runs_trainjobs(found, node),
+            f"{operators.TRAINING}/namespaces/{namespace}/pytorchjobs": operators.runs_pytorchjobs(found, node),
         }
         for path, act in acts.items():
             await stack.enter_async_context(PlayedKind(kubeconfig, path, act))
@@ -123,15 +145,15 @@ def playing(api_server, namespace, katib_python, db_manager, tmp_path):
         yield node
 
 
-@pytest.fixture
-def katib(katib_python, user, namespace, tmp_path):
+@pytest.fixture(scope="module")
+def katib(katib_python, user, namespace, folder):
     """KatibClient 0.19.0 of the namespace."""
-    with Remote(katib_python, "katib.py", tmp_path / "katib.log", user, namespace) as client:
+    with Remote(katib_python, "katib.py", folder / "katib.log", user, namespace) as client:
         yield client
 
 
-@pytest.fixture
-def optimizer(kubeflow_python, user, namespace, tmp_path):
+@pytest.fixture(scope="module")
+def optimizer(kubeflow_python, user, namespace, folder):
     """OptimizerClient 0.5.0 of the namespace."""
-    with Remote(kubeflow_python, "optimizer.py", tmp_path / "optimizer.log", user, namespace) as client:
+    with Remote(kubeflow_python, "optimizer.py", folder / "optimizer.log", user, namespace) as client:
         yield client

@@ -9,13 +9,13 @@ from support.cluster.played import PlayedJobs, lasts
 from support.cluster.pushing import Pushing
 
 
-@pytest.fixture
-def controller(api_server, crds, namespace, tmp_path):
-    with admitting(api_server, tmp_path / "controller", namespace) as process:
+@pytest.fixture(scope="module")
+def controller(api_server, crds, namespace, folder):
+    with admitting(api_server, folder / "controller", namespace) as process:
         yield process
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def pushing(api_server, namespace):
     """Jobs that last a moment and push their metric."""
 

@@ -7,6 +7,7 @@ from support.cluster.kinds import CRDS, PERMISSIVE
 from support.shell import wait_for
 
 TRAINER = "/apis/trainer.kubeflow.org/v1alpha1"
+TRAINING = "/apis/kubeflow.org/v1"
 JOBSET = "jobset.sigs.k8s.io"
 KINDS = (
     ("trainer.kubeflow.org", "v1alpha1", "TrainJob", "Namespaced"),

@@ -30,10 +30,14 @@ def missing():
 
 
 class Programs:
-    """Runs containers; `tools` are folders whose programs they find first, `hosts` the addresses of names."""
+    """Runs containers; `tools` are folders whose programs they find first, `hosts` the addresses of names.
 
-    def __init__(self, node, tools=(), hosts=None):
+    `images` are the commands of images, for containers without one of their own.
+    """
+
+    def __init__(self, node, tools=(), hosts=None, images=None):
         self._node = node
+        self._images = images or {}
         self._path = os.pathsep.join([*map(str, tools), os.environ["PATH"]])
         self._hosts = {"localhost": "127.0.0.1", **(hosts or {})}
 
@@ -59,7 +63,7 @@ class Programs:
             process = await asyncio.create_subprocess_exec(
                 *_unshare(),
                 *("sh", "-ec", AS_IN_A_POD, "pod", namespace, hosts),
-                *(*spec.get("command", ()), *spec.get("args", ())),
+                *(*(spec.get("command") or self._images[spec["image"]]), *spec.get("args", ())),
                 cwd=work,
                 env=self._env(spec),
                 stdout=asyncio.subprocess.PIPE,
