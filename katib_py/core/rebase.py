@@ -21,14 +21,15 @@ def rebased(new: Any, old: Any) -> list[Operation]:
     if not isinstance(new, Mapping) or not isinstance(old, Mapping):
         return []
     given, stored = _metadata(new), _metadata(old)
-    if given.get("resourceVersion") == stored.get("resourceVersion") or _status(new) == _status(old):
-        # Who sends no status may send no generation either, and then has that of the stored object.
+    version = stored.get("resourceVersion")
+    # Who sends no status may send no generation either, and then has that of the stored object.
+    if given.get("resourceVersion") in {version, None} or _status(new) == _status(old):
         return []
     if given.get("generation") != stored.get("generation"):
         return []
     if any((given.get(key) or None) != (stored.get(key) or None) for key in OWN):
         return []
-    return [{"op": "replace", "path": "/metadata/resourceVersion", "value": stored["resourceVersion"]}]
+    return [{"op": "replace", "path": "/metadata/resourceVersion", "value": version}]
 
 
 def _metadata(document: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -38,5 +39,5 @@ def _metadata(document: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _status(document: Mapping[str, Any]) -> tuple[Any, list[Any]]:
     """The status, and by whom and when its fields were set."""
-    entries = _metadata(document).get("managedFields") or []
+    entries = [entry for entry in _metadata(document).get("managedFields") or () if isinstance(entry, Mapping)]
     return document.get("status"), [entry for entry in entries if entry.get("subresource") == "status"]

@@ -101,7 +101,9 @@ def test_a_failed_job_says_so(optimizer, controller, trainer):
 
 
 def test_a_grid_is_searched_to_its_end(optimizer, controller, trainer):
-    name = optimizer.optimize("minimises", {"kind": SPACE["kind"]}, {"num_trials": 3}, algorithm={"GridSearch": {}}, func_args={"x": "1"})
+    name = optimizer.optimize(
+        "minimises", {"kind": SPACE["kind"]}, {"num_trials": 3}, algorithm={"GridSearch": {}}, func_args={"x": "1"}
+    )
     job = optimizer.wait(name, timeout=90, polling_interval=1)["job"]
     assert {trial["parameters"]["kind"] for trial in job["trials"]} == {"a", "bb", "3"}
 
@@ -112,7 +114,9 @@ def test_a_deleted_job_takes_its_trainjobs_along(optimizer, controller, trainer,
     optimizer.delete_job(name)
     trainjobs = objects.path("trainjobs", group=operators.TRAINER)
     eventually(
-        lambda: not [one for one in api_server.client.get(trainjobs)["items"] if one["metadata"]["name"].startswith(name)]
+        lambda: (
+            not [one for one in api_server.client.get(trainjobs)["items"] if one["metadata"]["name"].startswith(name)]
+        )
     )
     with pytest.raises(Raised, match="Failed to get OptimizationJob"):
         optimizer.get_job(name)

@@ -14,7 +14,7 @@ def prints(parameters):
 
 
 def reports(parameters):
-    import kubeflow.katib as katib
+    from kubeflow import katib
 
     for epoch in range(3):
         katib.report_metrics({"accuracy": float(parameters["lr"]) + epoch, "epoch": epoch})

@@ -26,7 +26,7 @@ class _Thread(threading.Thread):
     def run(self):
         try:
             asyncio.run(self._hold())
-        except Exception as problem:  # handed to the test
+        except Exception as problem:  # noqa: BLE001 - raised in the test's thread
             self._problem = problem
         finally:
             self._ready.set()

@@ -38,7 +38,9 @@ class PlayedKind:
     async def pod(self, owner, template, labels, node):
         """A new Pod of this object on the node."""
         metadata = owner["metadata"]
-        reference = {key: owner[key] for key in ("apiVersion", "kind")} | {key: metadata[key] for key in ("name", "uid")}
+        reference = {key: owner[key] for key in ("apiVersion", "kind")} | {
+            key: metadata[key] for key in ("name", "uid")
+        }
         own = template.get("metadata", {})
         body = {
             "metadata": {
