@@ -11,6 +11,7 @@ from katib_py.core.errors import InvalidInput, Problem
 from katib_py.core.experiment import Experiment
 from katib_py.core.json_patch import Operation, difference
 from katib_py.core.parse import Parsed, parse_experiment
+from katib_py.core.rebase import rebased
 from katib_py.core.repair import repaired
 from katib_py.core.validate import Checks, validate, validate_edit
 
@@ -35,9 +36,6 @@ class Verdict:
         return lines[0] if len(lines) == 1 else "\n  ".join([f"{len(lines)} things stand in the way:", *lines])
 
 
-PASSED: Final = Verdict()
-
-
 def review(new: Any, old: Any, checks: Checks) -> Verdict:
     """The verdict on an Experiment as it came; `old` is the stored one that it is to replace, or None.
 
@@ -45,7 +43,7 @@ def review(new: Any, old: Any, checks: Checks) -> Verdict:
     must stay editable, and deletable.
     """
     if old is not None and _untouched(new, old):
-        return PASSED
+        return Verdict(patch=rebased(new, old))
     try:
         parsed = parse_experiment(_named(repaired(new)))
         before = None if old is None else parse_experiment(repaired(old))
@@ -60,7 +58,7 @@ def review(new: Any, old: Any, checks: Checks) -> Verdict:
     if errors:
         return Verdict(errors, warnings)
     wanted = _filled(repaired(new), parsed.experiment.dump(), experiment.dump())
-    return Verdict((), warnings, difference(new, wanted))
+    return Verdict((), warnings, [*rebased(new, old), *difference(new, wanted)])
 
 
 def _untouched(new: Any, old: Any) -> bool:

@@ -7,6 +7,7 @@ import uuid
 from pathlib import Path
 
 import pytest
+from support.availability import cannot_run
 from support.cluster import binaries, images
 from support.cluster import node as nodes
 from support.cluster.access import Access
@@ -50,11 +51,6 @@ def found_or_skipped(fixture):
             binaries.find(name)
     except binaries.Missing as problem:
         cannot_run(str(problem))
-
-
-def cannot_run(reason):
-    """Skip; in CI, where everything is to be had, fail."""
-    (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
 
 
 @pytest.fixture(scope="session")

@@ -10,9 +10,9 @@ from katib_py.core.validate import validate_edit
 def edit(document):
     """The paths of what is wrong with these changes of the sound experiment, which has this status."""
 
-    def paths(changes, status=None, policy="LongRunning"):
+    def paths(changes, status=None, policy="LongRunning", old=None):
         base = {"spec.resumePolicy": policy}
-        old = Experiment.model_validate(document({**base, "status": status or {}}))
+        old = Experiment.model_validate(document({**base, **(old or {}), "status": status or {}}))
         new = Experiment.model_validate(document({**base, **changes}))
         return [problem.path for problem in validate_edit(old, new)]
 
@@ -56,6 +56,16 @@ def test_an_experiment_stored_before_a_default_existed_is_not_changed_by_it(docu
     old = Experiment.model_validate(document({"spec.parameters.0.feasibleSpace.distribution": ...}))
     new = Experiment.model_validate(document({"spec.parameters.0.feasibleSpace.distribution": "uniform"}))
     assert validate_edit(old, new) == []
+
+
+def test_a_quantity_may_be_a_number_or_its_text(edit):
+    def collecting(cpu):
+        container = {"name": "collector", "image": "c:1", "resources": {"limits": {"cpu": cpu}}}
+        return {"spec.metricsCollectorSpec": {"collector": {"kind": "Custom", "customCollector": container}}}
+
+    path = "spec.metricsCollectorSpec.collector.customCollector.resources.limits.cpu"
+    assert edit(collecting("1"), old=collecting(1)) == []
+    assert edit(collecting("2"), old=collecting(1)) == [path]
 
 
 def test_more_trials_must_be_more_than_there_are(edit):

@@ -25,9 +25,25 @@ OTHERWISE: Final = "Give the experiment another name, or delete it: katib-py del
 
 def validate_edit(old: Experiment, new: Experiment) -> list[Problem]:
     """What is wrong with putting `new` in the place of `old`; both are compared with their defaults written out."""
-    before, after = default(old).dump().get("spec", {}), default(new).dump().get("spec", {})
+    before, after = _comparable(old), _comparable(new)
     changed = [key for key in sorted({*before, *after}) if before.get(key) != after.get(key)]
     return list(_problems(old, new, changed, (before, after)))
+
+
+def _comparable(experiment: Experiment) -> dict[str, Any]:
+    """The spec with its defaults, and quantities as text: clients read and write back `cpu: 1` as `cpu: "1"`."""
+    spec: dict[str, Any] = default(experiment).dump().get("spec", {})
+    collector = spec.get("metricsCollectorSpec", {}).get("collector") or {}
+    resources = (collector.get("customCollector") or {}).get("resources")
+    if not isinstance(resources, dict):
+        return spec
+    texts = {
+        key: {name: str(value) for name, value in quantities.items()} if isinstance(quantities, dict) else quantities
+        for key, quantities in resources.items()
+    }
+    container = {**collector["customCollector"], "resources": texts}
+    collecting = {**spec["metricsCollectorSpec"], "collector": {**collector, "customCollector": container}}
+    return {**spec, "metricsCollectorSpec": collecting}
 
 
 def _problems(
