@@ -4,6 +4,8 @@ import pytest
 from hypothesis import settings
 from support import mariadb, postgres
 
+pytest_plugins = ["support.cluster.fixtures"]
+
 # No test is about time: on a busy machine any example may be slow.
 settings.register_profile("suite", deadline=None)
 settings.load_profile("suite")

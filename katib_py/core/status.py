@@ -210,16 +210,19 @@ def _conditions(status: ExperimentStatus, waiting: Waiting | None) -> list[dict[
     return entries
 
 
+def first_status(now: float) -> dict[str, Any]:
+    """The status of an Experiment that nothing has happened to yet."""
+    status = ExperimentStatus()
+    status.begin(now)
+    return {"startTime": time_text(now), "conditions": [entry.dump() for entry in status.conditions]}
+
+
 def with_waiting(status: Mapping[str, Any], reason: str, message: str, now: float) -> dict[str, Any]:
     """The keys of an Experiment's status that say what it waits for; the last condition stays what it was."""
     conditions = list(status.get("conditions") or ())
-    others = [entry for entry in conditions if entry.get("type") != "Waiting"]
     if any(entry.get("type") == "Waiting" and entry.get("message") == message for entry in conditions):
         return {}
-    if not others:
-        fresh = ExperimentStatus()
-        fresh.begin(now)
-        others = [entry.dump() for entry in fresh.conditions]
+    others = [entry for entry in conditions if entry.get("type") != "Waiting"] or first_status(now)["conditions"]
     others.insert(len(others) - 1, _waiting(Waiting(reason, message, now)))
     return {"conditions": others}
 

@@ -191,7 +191,8 @@ class Course:
         name = self.trial.name
         if not owned_by(there, self.order.trial_uid):
             raise ApiError(409, "NameTaken", f"a {there['kind']} {name} that is not this trial's is there already")
-        if there["metadata"].get("deletionTimestamp"):
+        # One that an earlier controller has told to end is attended to its end: its output is still to be read.
+        if there["metadata"].get("deletionTimestamp") and self.order.trial.stop is None:
             raise ApiError(409, "Terminating", f"the {there['kind']} {name} of the attempt before is still going")
         if ANNOTATION_SUSPENDED in (there["metadata"].get("annotations") or {}) and not self.order.adopt_only:
             patch = {"metadata": {"annotations": {ANNOTATION_SUSPENDED: None}}, **(switch(there, False) or {})}

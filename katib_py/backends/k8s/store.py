@@ -23,7 +23,7 @@ from katib_py.core.load import load_experiment
 from katib_py.core.read_suggestion import SuggestionRead
 from katib_py.core.read_trial import UNNUMBERED
 from katib_py.core.repair import repaired
-from katib_py.core.status import read_status, with_waiting
+from katib_py.core.status import first_status, read_status, with_waiting
 from katib_py.core.trial import TrialRecord
 
 
@@ -50,12 +50,16 @@ class KubeStore:
         self._seen = seen
         self._manual = manual
         self._events = events
-        self._ledger = Ledger(api, key)
-        self._trials = TrialWriter(api, key, manual)
+        self._begin(key)
+
+    def _begin(self, key: Key) -> None:
+        self._ledger = Ledger(self._api, key)
+        self._trials = TrialWriter(self._api, key, self._manual)
         self._kept: Kept | None = None
 
     async def load(self, key: Key) -> Stored:
         """The experiment with what is unfinished; raises NotFound, Conflict, InvalidInput, StoreUnavailable."""
+        self._begin(key)
         document = await self._document(key)
         experiment = self._read(document)
         self._trials.describe(experiment)
@@ -139,8 +143,8 @@ class KubeStore:
 
     async def _write(self, key: Key, kept: Kept, change: Change) -> Mapping[str, str]:
         now = time.time()
-        if not kept.written.status and change.status is not None:
-            await self._write_status(key, kept, change.status)
+        if not kept.written.status:
+            await self._write_status(key, kept, change.status or first_status(now))
         await self._ledger.write(kept.experiment, change, kept.unused, now)
         kept.unused.update(item.name for item in change.assignments)
         kept.suggestion = change.suggestion or kept.suggestion

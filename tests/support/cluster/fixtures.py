@@ -20,6 +20,10 @@ from support.cluster.kinds import install
 GIVEN = "KATIB_TEST_KUBECONFIG"
 PROGRAMS = {
     "api_server": (*binaries.API_SERVER, "kube-controller-manager"),
+    "kubernetes": (
+        *binaries.API_SERVER,
+        "kube-controller-manager",
+    ),  # a parameter of suites that run on several platforms
     "own_api_server": (*binaries.API_SERVER, "kube-controller-manager"),
     "node": nodes.PROGRAMS,
     "helm": ("helm",),
@@ -28,7 +32,7 @@ PROGRAMS = {
 
 def pytest_collection_finish(session):
     """Build what the selected tests need here, since a build takes longer than any test may."""
-    fixtures = {name for item in session.items for name in item.fixturenames}
+    fixtures = {name for item in session.items for name in (*item.fixturenames, *parameters(item))}
     missing = binaries.absent(needed(fixtures)) if not session.config.option.collectonly else []
     for name in missing if binaries.find_go() else []:
         print(f"building {name}, once, some minutes …", flush=True)
@@ -37,6 +41,11 @@ def pytest_collection_finish(session):
         except binaries.Missing as problem:  # said again by the fixture, which skips or fails
             print(problem, flush=True)
             break
+
+
+def parameters(item):
+    callspec = getattr(item, "callspec", None)
+    return [value for value in callspec.params.values() if isinstance(value, str)] if callspec else []
 
 
 def needed(fixtures):
