@@ -90,10 +90,7 @@ class Leadership:
 
     async def _take(self) -> float | None:
         """Take the lease if it is free; else the seconds for which its holder is believed without another sign."""
-        try:
-            lease = await self._api.get(LEASES, *self._where)
-        except Absent:
-            lease = await self._create()
+        lease = await self._found() or await self._create()
         if (left := self._believed(lease)) > 0:
             return left
         await self._hold(lease)
@@ -113,16 +110,19 @@ class Leadership:
         assert self._held is not None
         try:
             await self._hold(self._held)
-        except Changed:
-            lease = await self._api.get(LEASES, *self._where)
-            if _term(lease) == _term(self._held):
+        except (Absent, Changed):
+            lease = await self._found()
+            if lease is not None and _term(lease) == _term(self._held):
                 await self._hold(lease)
                 return
-            log.warning("the lease %s/%s was taken by somebody else", *self._where)
+            log.warning("the lease %s/%s was %s", *self._where, "taken by somebody else" if lease else "deleted")
             self._held = None
+
+    async def _found(self) -> Json | None:
+        try:
+            return await self._api.get(LEASES, *self._where)
         except Absent:
-            log.warning("the lease %s/%s was deleted", *self._where)
-            self._held = None
+            return None
 
     async def _hold(self, lease: Json) -> None:
         # The fence counts from before the write: nobody can have seen it earlier.
