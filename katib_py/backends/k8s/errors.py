@@ -42,6 +42,10 @@ class Unreachable(ApiError, StoreUnavailable):
     """The API server cannot be reached, is too busy to answer, or does not know us at the moment."""
 
 
+class Occupied(Unreachable):
+    """An object that is about to go is still there in the place of ours."""
+
+
 class Fenced(Unreachable):
     """The write was not sent: this process may have lost the right to it."""
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from katib_py.backends.k8s.api import Api, Json
-from katib_py.backends.k8s.errors import Absent, AlreadyExists, Unreachable
+from katib_py.backends.k8s.errors import Absent, AlreadyExists, Occupied
 from katib_py.backends.k8s.resources import SUGGESTIONS
 from katib_py.controller.ports import Change, Key, SuggestionRecord
 from katib_py.core.errors import Conflict
@@ -163,7 +163,7 @@ class Ledger:
         if owned_by(document, experiment.metadata.uid):
             return document
         words = f"the Suggestion {self._key.name} of an earlier experiment is still there"
-        raise Unreachable(409, "AlreadyExists", words) from error
+        raise Occupied(409, "NameTaken", words) from error
 
     async def _put_all(self, document: Json, addition: Addition, facts: Json) -> None:
         """The first write: the list as a whole, whatever state the object's is in, if it counts as it did."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from katib_py.backends.k8s.api import Api, Json
-from katib_py.backends.k8s.errors import Absent, ApiError, Refused
+from katib_py.backends.k8s.errors import Absent, ApiError, Occupied, Refused
 from katib_py.backends.k8s.event_writer import EventWriter
 from katib_py.backends.k8s.informer import Informer, Name
 from katib_py.backends.k8s.ledger import Ledger, assignments_without
@@ -86,9 +86,9 @@ class KubeStore:
         kept = await self._loaded(key)
         try:
             uids = await self._write(key, kept, change)
-        except Refused as error:
+        except (Refused, Occupied) as error:
             await self._explain(key, kept, error)
-            raise StoreUnavailable(f"the API server refuses what is to be written: {error}") from error
+            raise StoreUnavailable(f"what is to be written is not taken: {error}") from error
         known = {trial.name: trial.uid for trial in change.trials.values()}
         self._events.tell(key, kept.experiment.metadata.uid, change.events, {**known, **uids})
         return uids
@@ -174,7 +174,7 @@ class KubeStore:
         if was.verdict is None and now.verdict is not None:
             self._manual.metrics.experiment(key.namespace, "succeeded" if now.verdict.succeeded else "failed")
 
-    async def _explain(self, key: Key, kept: Kept, error: Refused) -> None:
+    async def _explain(self, key: Key, kept: Kept, error: ApiError) -> None:
         """Say in the Experiment what it waits for; the next status that is written takes it back."""
         status = with_waiting(kept.written.status, error.reason or "Refused", error.message, time.time())
         with suppress(ApiError, Conflict):

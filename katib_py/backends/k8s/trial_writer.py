@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from katib_py.backends.k8s.api import Api, Json, Selection
-from katib_py.backends.k8s.errors import Absent, AlreadyExists, Expired, Unreachable
+from katib_py.backends.k8s.errors import Absent, AlreadyExists, Expired, Occupied
 from katib_py.backends.k8s.ledger import owned_by
 from katib_py.backends.k8s.metrics import Metrics
 from katib_py.backends.k8s.resources import TRIALS
@@ -143,9 +143,9 @@ class TrialWriter:
         try:
             there = await self._api.get(TRIALS, self._key.namespace, name)
         except Absent as gone:
-            raise Unreachable(409, "AlreadyExists", f"the Trial {name} has just gone") from gone
+            raise Occupied(409, "NameTaken", f"the Trial {name} has just gone") from gone
         if not owned_by(there, self._owner) or there["metadata"].get("deletionTimestamp"):
-            raise Unreachable(409, "AlreadyExists", f"a Trial {name} of an earlier time is still there") from error
+            raise Occupied(409, "NameTaken", f"a Trial {name} of an earlier time is still there") from error
         if there["spec"].get("parameterAssignments") != document["spec"]["parameterAssignments"]:
             raise Conflict(f"the Trial {name} is there already with other parameters") from error
         if not _pristine(read_trial(there)):
