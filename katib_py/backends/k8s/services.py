@@ -13,6 +13,7 @@ import grpc
 
 from katib_py.backends.k8s.api import Api, Json, Selection
 from katib_py.backends.k8s.errors import Absent, AlreadyExists, ApiError
+from katib_py.backends.k8s.ledger import owned_by
 from katib_py.backends.k8s.pods import slim
 from katib_py.backends.k8s.resources import CLAIMS, DEPLOYMENTS, PODS, SERVICES, VOLUMES, Resource
 from katib_py.backends.k8s.suggesters import Observe, channel_to
@@ -144,13 +145,15 @@ class ExperimentServices:
         """The channels are others' too: nothing is closed."""
 
     async def end(self) -> None:
-        """The experiment has ended: its own service goes, what it keeps on a volume stays."""
+        """The experiment has ended: its own service goes, what it keeps on a volume stays; raises ApiError."""
         if not self.own:
             return
-        where = self.experiment.metadata.namespace, service_name(self.experiment)
+        where, owner = (self.experiment.metadata.namespace, service_name(self.experiment)), self.experiment.metadata.uid
         for resource in (DEPLOYMENTS, SERVICES):
-            with suppress(ApiError):
-                await self.services.api.delete(resource, where)
+            with suppress(Absent):
+                there = await self.services.api.get(resource, *where)
+                if owned_by(there, owner):  # not by a later experiment of the same name
+                    await self.services.api.delete(resource, where, there["metadata"]["uid"])
 
     async def _have(self) -> None:
         """Have the objects of the service; raises ServiceUnavailable while it is not ready, saying why."""

@@ -58,18 +58,20 @@ class LogSweeper:
     def __init__(self, logs: RemoteLogs, trials: Trials) -> None:
         self._logs = logs
         self._trials = trials
-        self._missing: set[str] = set()
 
     async def run(self) -> None:
         """Sweep; never returns."""
         while True:
             await asyncio.sleep(PAUSE_SECONDS)
-            with suppress(StoreUnavailable):
+            with suppress(StoreUnavailable, ApiError):
                 await self.sweep()
 
     async def sweep(self) -> None:
-        """Look once. A trial counts as gone when it was missing twice: its own news may be behind the log's."""
+        """Look once. What we watch may be behind the log, by long after a sleep: the API server has the last word.
+
+        A trial is in the log only once its object is there, so one that is in the log and then is not there has gone.
+        """
         held = await self._logs.log.held(self._logs.namespace)
         missing = held - {trial.uid for _, trial in self._trials.items()}
-        await self._logs.log.delete(missing & self._missing)
-        self._missing = missing
+        if missing:
+            await self._logs.log.delete(missing - await self._trials.uids())

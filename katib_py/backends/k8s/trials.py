@@ -40,7 +40,9 @@ class Trials:
         self._disturbed = disturbed
         self._gone = gone
         self._look = look
-        self._informer: Informer[Trial] = Informer(api, TRIALS, self._slim, self._changed, Selection(namespace))
+        self._api = api
+        self._selection = Selection(namespace)
+        self._informer: Informer[Trial] = Informer(api, TRIALS, self._slim, self._changed, self._selection)
 
     async def run(self) -> None:
         """Watch; never returns."""
@@ -57,6 +59,11 @@ class Trials:
     def items(self) -> Iterator[tuple[Name, Trial]]:
         """Every trial."""
         return self._informer.items()
+
+    async def uids(self) -> set[str]:
+        """Those of the trials that are there at this moment, as the API server has it; raises ApiError."""
+        pages = self._api.pages(TRIALS, self._selection)
+        return {item["metadata"]["uid"] async for page in pages for item in page.items}
 
     def _slim(self, document: Json) -> Trial:
         self._look(TRIALS, document)
