@@ -5,6 +5,7 @@ from support.clients.remote import Raised
 from support.cluster import operators
 from support.cluster.access import create
 from support.cluster.controllers import eventually
+from support.cluster.experiments import experiment
 
 RUNTIME = "torch-distributed"  # the client's default
 SPACE = {
@@ -78,6 +79,24 @@ def test_logs_are_asked_of_a_sidecar_that_is_not_needed_here(optimized, optimize
         optimizer.get_job_logs(optimized["name"])
     assert raised.value.kind == "RuntimeError"
     assert f"container {SIDECAR} is not valid for pod" in raised.value.cause
+    trial = optimized["trials"][0]
+    assert f"loss={trial['metrics'][0]['latest']}" in optimizer.logs_of_trainjob(trial["name"])
+
+
+def test_logs_of_a_sidecar_are_read(optimizer, controller, trainer, objects, namespace):
+    run = {
+        "apiVersion": "trainer.kubeflow.org/v1alpha1",
+        "kind": "TrainJob",
+        "spec": {"runtimeRef": {"name": RUNTIME}, "trainer": {"command": ["echo", "${trialParameters.rate}"]}},
+    }
+    template = {"primaryContainerName": "node", "retain": True}
+    objects.create(experiment("files", "File", run, maxTrialCount=1, parallelTrialCount=1, trialTemplate=template))
+    (trial,) = optimizer.wait("files", timeout=90, polling_interval=1)["job"]["trials"]
+    (step,) = trial["trainjob"]["steps"]
+    trainer.say(namespace, step["pod_name"], "watching /var/log/katib", SIDECAR)
+    trainer.end(namespace, step["pod_name"], SIDECAR)
+    for follow in (False, True):
+        assert optimizer.get_job_logs("files", follow=follow) == ["watching /var/log/katib"]
 
 
 def test_a_running_job_says_so(optimizer, controller, trainer, folder):
