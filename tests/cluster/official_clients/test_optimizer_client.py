@@ -5,7 +5,7 @@ from support.clients.remote import Raised
 from support.cluster import operators
 from support.cluster.access import create
 from support.cluster.controllers import eventually
-from support.cluster.experiments import experiment
+from support.cluster.experiments import Objects, condition, experiment
 
 RUNTIME = "torch-distributed"  # the client's default
 SPACE = {
@@ -23,7 +23,13 @@ def trainer(api_server, namespace, playing):
 
 
 @pytest.fixture(scope="module")
-def optimized(optimizer, controller, trainer):
+def begun(api_server, crds, namespace):
+    """The version of the cluster before anything is tried."""
+    return api_server.client.get(Objects(api_server.client, namespace).path("trials"))["metadata"]["resourceVersion"]
+
+
+@pytest.fixture(scope="module")
+def optimized(optimizer, controller, trainer, begun):
     """An optimization job that has completed."""
     name = optimizer.optimize(
         "minimises",
@@ -53,6 +59,33 @@ def test_optimize_runs_a_function_in_trainjobs(optimized, objects):
         assert trial["trainjob"]["status"] == "Complete"
         (step,) = trial["trainjob"]["steps"]
         assert (step["name"], step["status"], step["device"]) == ("node-0", "Succeeded", "gpu")
+
+
+def test_a_trial_is_listed_only_once_its_trainjob_is_there(optimized, objects, api_server, begun):
+    """Whoever reads a job looks up the TrainJob of each trial that it finds, and fails where there is none."""
+
+    def first(path, **query):
+        events = api_server.client.watch(path, begun, 1, **query)
+        versions = {}
+        for event in events:
+            metadata = event["object"]["metadata"]
+            versions.setdefault(metadata["name"], int(metadata["resourceVersion"]))
+        return versions
+
+    made = first(objects.path("trainjobs", group=operators.TRAINER))
+    label = f"katib.kubeflow.org/experiment={optimized['name']}"
+    listed = first(objects.path("trials"), labelSelector=label)
+    assert listed.keys() == {trial["name"] for trial in optimized["trials"]}
+    assert all(made[name] < version for name, version in listed.items())
+
+
+def test_a_trial_whose_trainjob_cannot_be_made_is_listed_too(optimizer, controller, objects, api_server):
+    run = {"apiVersion": "trainer.kubeflow.org/v9", "kind": "TrainJob", "spec": {"rate": "${trialParameters.rate}"}}
+    objects.create(experiment("unknown", run=run, trialTemplate={"primaryContainerName": "node"}))
+    label = {"labelSelector": "katib.kubeflow.org/experiment=unknown"}
+    found = eventually(lambda: api_server.client.get(objects.path("trials"), **label)["items"])
+    assert condition(found[0], "Waiting")
+    optimizer.delete_job("unknown")
 
 
 def test_jobs_are_listed_and_read(optimized, optimizer):
