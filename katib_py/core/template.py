@@ -70,9 +70,10 @@ class Source:
 
 
 class Template:
-    """A trial template made ready: rendering only fills its placeholders in."""
+    """A trial template made ready: rendering only fills its placeholders in. `kind` is that of its run objects."""
 
     def __init__(self, source: Source, metadata: Mapping[str, Text], references: Values) -> None:
+        self.kind = str(source.plainly().get("kind", ""))
         self._make = _maker(source.tree)
         self._metadata = metadata  # trial parameter → text over the trial's Name and Namespace
         self._references = references  # trial parameter → parameter of the search space

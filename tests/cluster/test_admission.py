@@ -1,49 +1,20 @@
 """The controller's webhooks, called by a real API server."""
 
 import pytest
-import yaml
+from support.cluster import admitting as rig
 from support.cluster.client import Refused
-from support.cluster.controllers import Controller, eventually
+from support.cluster.controllers import eventually
 from support.cluster.experiments import experiment
-from support.cluster.processes import free_ports
-
-from katib_py.backends.k8s.webhooks.configurations import webhook_configurations
-
-WEBHOOKS = "/apis/admissionregistration.k8s.io/v1"
-PLURALS = {
-    "ValidatingWebhookConfiguration": "validatingwebhookconfigurations",
-    "MutatingWebhookConfiguration": "mutatingwebhookconfigurations",
-}
 
 
 @pytest.fixture
-def admitting(api_server, crds, namespace, tmp_path, monkeypatch):
+def admitting(api_server, crds, namespace, tmp_path):
     """A controller whose webhooks the API server calls for the test's namespace."""
-    monkeypatch.setenv("KATIB_CORE_NAMESPACE", namespace)
-    (port,) = free_ports(1)
-    settings = {"metricsAddr": "0", "healthzAddr": "0", "webhookPort": port}
-    path = tmp_path / "katib-config.yaml"
-    path.write_text(yaml.safe_dump({"init": {"controller": settings}}))
-    client = api_server.client
-    with Controller(api_server.kubeconfig, tmp_path / "controller", namespace, ["--config", str(path)]) as process:
-        eventually(lambda: "webhooks answer" in process.said())
-        configurations = webhook_configurations(f"https://127.0.0.1:{port}", namespace)
-        for configuration in configurations:
-            client.post(f"{WEBHOOKS}/{PLURALS[configuration['kind']]}", configuration)
-        try:
-            yield process
-        finally:
-            for kind in PLURALS.values():
-                client.delete(f"{WEBHOOKS}/{kind}/katib.kubeflow.org")
-
-
-def trusted(client):
-    found = client.get(f"{WEBHOOKS}/mutatingwebhookconfigurations/katib.kubeflow.org")
-    return all(webhook["clientConfig"].get("caBundle") for webhook in found["webhooks"])
+    with rig.admitting(api_server, tmp_path / "controller", namespace) as process:
+        yield process
 
 
 def test_the_controller_makes_itself_known_and_then_defaults_and_refuses(api_server, admitting, objects):
-    eventually(lambda: trusted(api_server.client), 30)
     wrong = experiment("wrong")
     wrong["spec"] |= {"maxTrialCount": -1, "objective": {"type": "up", "objectiveMetricName": "acc"}}
 
@@ -60,7 +31,6 @@ def test_the_controller_makes_itself_known_and_then_defaults_and_refuses(api_ser
 
 
 def test_an_unknown_algorithm_and_wrong_settings_are_refused_at_once(api_server, admitting, objects):
-    eventually(lambda: trusted(api_server.client), 30)
     cases = {
         "tpee": "tpe",
         "tpe": "n_ei_candidates",

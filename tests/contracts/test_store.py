@@ -70,7 +70,8 @@ async def kubernetes(request) -> AsyncIterator[World]:
     server = request.getfixturevalue("api_server")
     request.getfixturevalue("crds")
     server.namespace(KEY.namespace)
-    async with stores(server, KEY.namespace) as made:
+    kind = "TrainJob" if request.param.endswith("TrainJob") else "Job"
+    async with stores(server, KEY.namespace, kind=kind) as made:
         world = World(made.store(), None, made.store, as_kubernetes_keeps_it)
 
         async def put(given: Experiment) -> None:
@@ -95,7 +96,14 @@ def as_kubernetes_keeps_it(trial: TrialRecord) -> TrialRecord:
     return replace(trial, created=0.0, started=started, completed=completed, uid="")
 
 
-WORLDS = {"sqlite": sql, "postgresql": sql, "memory": memory, "kubernetes": kubernetes}
+# Trials of TrainJobs are found by their experiment's name only once something is to be told of them.
+WORLDS = {
+    "sqlite": sql,
+    "postgresql": sql,
+    "memory": memory,
+    "kubernetes": kubernetes,
+    "kubernetes of TrainJob": kubernetes,
+}
 
 
 @pytest.fixture(params=[*WORLDS])

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from katib_py.backends.k8s.api import Api, Json, Selection
-from katib_py.backends.k8s.errors import Absent, AlreadyExists, Expired, Occupied
+from katib_py.backends.k8s.errors import Absent, AlreadyExists, Changed, Expired, Occupied
 from katib_py.backends.k8s.ledger import owned_by
 from katib_py.backends.k8s.metrics import Metrics
 from katib_py.backends.k8s.resources import TRIALS
@@ -24,6 +24,9 @@ from katib_py.core.record import pack, unpack
 from katib_py.core.template import Template
 from katib_py.core.trial import TrialRecord
 from katib_py.core.validate import Checks
+
+# Kubeflow's OptimizerClient looks up the TrainJob of every Trial that it finds, and gives up where there is none.
+LISTED_WITH_RUN: Final = frozenset({"TrainJob"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ class TrialWriter:
         self._objects: TrialObjects | None = None
         self._owner = ""
         self._written: dict[str, Written] = {}
+        self._unlisted: set[str] = set()  # those that are not found by their experiment's name yet
         self._finished: dict[str, str] = {}  # packed, in order of finishing
 
     def describe(self, experiment: Experiment) -> None:
@@ -64,6 +68,7 @@ class TrialWriter:
         """Read all of the experiment's Trials; those of an earlier one of its name are none."""
         while True:
             self._written.clear()
+            self._unlisted.clear()
             try:
                 return await self._list()
             except Expired:
@@ -71,20 +76,29 @@ class TrialWriter:
 
     async def _list(self) -> Listed:
         listed = Listed([], set())
-        async for page in self._api.pages(
-            TRIALS, Selection(self._key.namespace, f"{LABEL_EXPERIMENT}={self._key.name}")
-        ):
-            for item in page.items:
-                if not owned_by(item, self._owner):
-                    continue
-                trial = read_trial(item)
-                if item["metadata"].get("deletionTimestamp"):
-                    listed.leaving.add(trial.name)
-                    continue
-                listed.trials.append(trial)
-                if not trial.state.finished:
-                    self._written[trial.name] = Written.of(item)
+        if self._manual.template.kind in LISTED_WITH_RUN:
+            async for item in self._find(f"!{LABEL_EXPERIMENT}"):
+                self._take(item, listed)
+                self._unlisted.add(item["metadata"]["name"])
+        async for item in self._find(f"{LABEL_EXPERIMENT}={self._key.name}"):
+            if item["metadata"]["name"] not in self._unlisted:  # as it was a moment ago
+                self._take(item, listed)
         return listed
+
+    async def _find(self, labels: str) -> AsyncIterator[Json]:
+        async for page in self._api.pages(TRIALS, Selection(self._key.namespace, labels)):
+            for item in page.items:
+                if owned_by(item, self._owner):
+                    yield item
+
+    def _take(self, item: Json, listed: Listed) -> None:
+        trial = read_trial(item)
+        if item["metadata"].get("deletionTimestamp"):
+            listed.leaving.add(trial.name)
+            return
+        listed.trials.append(trial)
+        if not trial.state.finished:
+            self._written[trial.name] = Written.of(item)
 
     def remember(self, finished: Iterable[TrialRecord]) -> None:
         """These have finished, in this order."""
@@ -120,6 +134,8 @@ class TrialWriter:
         known = self._written.get(trial.name)
         if known is None:
             known = self._written[trial.name] = await self._create(trial)
+        if trial.name in self._unlisted and not _pristine(trial):
+            known = self._written[trial.name] = await self._list_it(trial, known)
         if known.status or not _pristine(trial):
             known = self._written[trial.name] = await self._write_status(trial, known)
         return known
@@ -129,6 +145,9 @@ class TrialWriter:
         if trial.uid:
             raise Conflict(f"the Trial {trial.name} is not known here")
         document = self._objects.of(trial, self._run_spec(trial))
+        if self._manual.template.kind in LISTED_WITH_RUN:
+            self._unlisted.add(trial.name)
+            del document["metadata"]["labels"][LABEL_EXPERIMENT]
         try:
             created = await self._api.create(TRIALS, self._key.namespace, document)
         except AlreadyExists as error:
@@ -151,6 +170,18 @@ class TrialWriter:
         if not _pristine(read_trial(there)):
             raise Conflict(f"the Trial {name} has run already") from error
         return there
+
+    async def _list_it(self, trial: TrialRecord, known: Written) -> Written:
+        """Have the Trial found by its experiment's name, now that something is to be told of it."""
+        body = {"metadata": {"uid": known.uid, "labels": {LABEL_EXPERIMENT: self._key.name}}}
+        try:
+            found = Written.of(await self._api.patch(TRIALS, (self._key.namespace, trial.name), body))
+        except (Absent, Changed) as error:
+            raise Conflict(f"the Trial {trial.name} was deleted") from error
+        if found.status != known.status:
+            raise Conflict(f"the Trial {trial.name} was written by somebody else")
+        self._unlisted.discard(trial.name)
+        return found
 
     def _run_spec(self, trial: TrialRecord) -> Mapping[str, Any] | None:
         try:

@@ -96,12 +96,18 @@ def slim(document: Json) -> Trial:
     told = TrialState.EARLY_STOPPED.value in held and not status.get("completionTime")
     return Trial(
         metadata["uid"],
-        (metadata.get("labels") or {}).get(LABEL_EXPERIMENT, ""),
+        (metadata.get("labels") or {}).get(LABEL_EXPERIMENT) or _owner(metadata),
         str(conditions[-1].get("type")) if conditions else "Unknown",
         ended and not told,
         told,
         bool(_mapping(document.get("spec")).get("retainRun")),
     )
+
+
+def _owner(metadata: Json) -> str:
+    """The experiment's name of a Trial that is not labelled with it yet."""
+    owners = metadata.get("ownerReferences") or ()
+    return next((str(owner["name"]) for owner in owners if owner.get("controller")), "")
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -62,6 +62,7 @@ def made(name, *packages):
 def namespace(api_server):
     """A namespace for all tests of a module."""
     name = api_server.namespace(f"test-{uuid.uuid4().hex[:8]}")
+    # As Katib's users have it: so pods that no template labels are known by their owners.
     label = {"katib.kubeflow.org/metrics-collector-injection": "enabled"}
     api_server.client.patch(f"/api/v1/namespaces/{name}", {"metadata": {"labels": label}})
     yield name
@@ -93,24 +94,20 @@ def user(api_server, namespace):
 
 @pytest.fixture(scope="module")
 def db_manager(folder):
-    """The db-manager of the test, as HOST:PORT: at the built-in port of an address of its own."""
+    """The address of a db-manager: the built-in port, at a host of its own."""
     host = f"127.{random.randint(16, 250)}.{random.randint(1, 250)}.{random.randint(1, 250)}"
-    command = [sys.executable, "-m", "katib_py.cli", "db-manager", "--listen", f"{host}:{PORT}", "--db", db(folder)]
+    serving = ["--listen", f"{host}:{PORT}", "--db", f"sqlite:///{folder}/katib.db"]
+    command = [sys.executable, "-m", "katib_py.cli", "db-manager", *serving]
     server = Server("db-manager", command, folder).start()
     server.wait_until(lambda: "listening" in server.log.read_text())
     yield f"{host}:{PORT}"
     server.stop()
 
 
-def db(folder):
-    return f"sqlite:///{folder}/katib.db"
-
-
 @pytest.fixture(scope="module")
 def controller(api_server, crds, namespace, folder, db_manager):
-    """A controller of the test's namespace, its webhooks, and the db-manager that it tells trials of."""
-    arguments = ("--db-manager", f"{DB_MANAGER}:{PORT}", "--db", db(folder))
-    with admitting(api_server, folder / "controller", namespace, arguments) as process:
+    """A controller of the test's namespace with its webhooks."""
+    with admitting(api_server, folder / "controller", namespace, ["--db-manager", db_manager]) as process:
         yield process
 
 

@@ -118,11 +118,12 @@ def test_a_trial_reports_its_metrics_itself(katib, playing, controller, db_manag
     best = katib.get_optimal_hyperparameters("reports")
     (lr,) = texts(best["parameterAssignments"]).values()
     (accuracy,) = best["observation"]["metrics"]
-    assert float(accuracy["max"]) == pytest.approx(float(lr) + 2)
+    assert float(accuracy["max"]) == float(accuracy["latest"]) == pytest.approx(float(lr) + 2)
     assert float(accuracy["min"]) == pytest.approx(float(lr))
     name = best["bestTrialName"]
     metrics = katib.get_trial_metrics(name, db_manager)
     assert [one["metric"]["value"] for one in metrics if one["metric"]["name"] == "epoch"] == ["0", "1", "2"]
+    assert [one["metric"]["value"] for one in metrics if one["metric"]["name"] == "odd"] == ["nan"]
     assert katib.get_job_logs("reports", name) == ["reported"]
 
 

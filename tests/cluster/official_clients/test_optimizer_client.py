@@ -5,6 +5,7 @@ from support.clients.remote import Raised
 from support.cluster import operators
 from support.cluster.access import create
 from support.cluster.controllers import eventually
+from support.cluster.experiments import Objects, condition, experiment
 
 RUNTIME = "torch-distributed"  # the client's default
 SPACE = {
@@ -22,7 +23,13 @@ def trainer(api_server, namespace, playing):
 
 
 @pytest.fixture(scope="module")
-def optimized(optimizer, controller, trainer):
+def begun(api_server, crds, namespace):
+    """The version of the cluster before anything is tried."""
+    return api_server.client.get(Objects(api_server.client, namespace).path("trials"))["metadata"]["resourceVersion"]
+
+
+@pytest.fixture(scope="module")
+def optimized(optimizer, controller, trainer, begun):
     """An optimization job that has completed."""
     name = optimizer.optimize(
         "minimises",
@@ -54,6 +61,33 @@ def test_optimize_runs_a_function_in_trainjobs(optimized, objects):
         assert (step["name"], step["status"], step["device"]) == ("node-0", "Succeeded", "gpu")
 
 
+def test_a_trial_is_listed_only_once_its_trainjob_is_there(optimized, objects, api_server, begun):
+    """Whoever reads a job looks up the TrainJob of each trial that it finds, and fails where there is none."""
+
+    def first(path, **query):
+        events = api_server.client.watch(path, begun, 1, **query)
+        versions = {}
+        for event in events:
+            metadata = event["object"]["metadata"]
+            versions.setdefault(metadata["name"], int(metadata["resourceVersion"]))
+        return versions
+
+    made = first(objects.path("trainjobs", group=operators.TRAINER))
+    label = f"katib.kubeflow.org/experiment={optimized['name']}"
+    listed = first(objects.path("trials"), labelSelector=label)
+    assert listed.keys() == {trial["name"] for trial in optimized["trials"]}
+    assert all(made[name] < version for name, version in listed.items())
+
+
+def test_a_trial_whose_trainjob_cannot_be_made_is_listed_too(optimizer, controller, objects, api_server):
+    run = {"apiVersion": "trainer.kubeflow.org/v9", "kind": "TrainJob", "spec": {"rate": "${trialParameters.rate}"}}
+    objects.create(experiment("unknown", run=run, trialTemplate={"primaryContainerName": "node"}))
+    label = {"labelSelector": "katib.kubeflow.org/experiment=unknown"}
+    found = eventually(lambda: api_server.client.get(objects.path("trials"), **label)["items"])
+    assert condition(found[0], "Waiting")
+    optimizer.delete_job("unknown")
+
+
 def test_jobs_are_listed_and_read(optimized, optimizer):
     name = optimized["name"]
     assert optimizer.get_job(name) == optimized
@@ -78,6 +112,24 @@ def test_logs_are_asked_of_a_sidecar_that_is_not_needed_here(optimized, optimize
         optimizer.get_job_logs(optimized["name"])
     assert raised.value.kind == "RuntimeError"
     assert f"container {SIDECAR} is not valid for pod" in raised.value.cause
+    trial = optimized["trials"][0]
+    assert f"loss={trial['metrics'][0]['latest']}" in optimizer.logs_of_trainjob(trial["name"])
+
+
+def test_logs_of_a_sidecar_are_read(optimizer, controller, trainer, objects, namespace):
+    run = {
+        "apiVersion": "trainer.kubeflow.org/v1alpha1",
+        "kind": "TrainJob",
+        "spec": {"runtimeRef": {"name": RUNTIME}, "trainer": {"command": ["echo", "${trialParameters.rate}"]}},
+    }
+    template = {"primaryContainerName": "node", "retain": True}
+    objects.create(experiment("files", "File", run, maxTrialCount=1, parallelTrialCount=1, trialTemplate=template))
+    (trial,) = optimizer.wait("files", timeout=90, polling_interval=1)["job"]["trials"]
+    (step,) = trial["trainjob"]["steps"]
+    trainer.say(namespace, step["pod_name"], "watching /var/log/katib", SIDECAR)
+    trainer.end(namespace, step["pod_name"], SIDECAR)
+    for follow in (False, True):
+        assert optimizer.get_job_logs("files", follow=follow) == ["watching /var/log/katib"]
 
 
 def test_a_running_job_says_so(optimizer, controller, trainer, folder):

@@ -18,6 +18,8 @@ def reports(parameters):
 
     for epoch in range(3):
         katib.report_metrics({"accuracy": float(parameters["lr"]) + epoch, "epoch": epoch})
+    katib.report_metrics({"odd": float("nan"), "yes": True})
+    katib.report_metrics({})
     print("reported")
 
 

@@ -5,7 +5,7 @@ import sys
 import objectives
 from kubeflow import optimizer
 from kubeflow.optimizer import KubernetesBackendConfig, OptimizerClient, Search, TrainJobTemplate
-from kubeflow.trainer import CustomTrainer
+from kubeflow.trainer import CustomTrainer, TrainerClient
 from serve import serve
 
 
@@ -34,7 +34,16 @@ def wait(name, status=("Complete",), **options):
     return {"job": job, "seen": seen}
 
 
-CLIENT = OptimizerClient(KubernetesBackendConfig(config_file=sys.argv[1], namespace=sys.argv[2]))
+def logs_of_trainjob(name):
+    """What TrainerClient reads of the TrainJob of this name."""
+    return TrainerClient(backend()).get_job_logs(name)
+
+
+def backend():
+    return KubernetesBackendConfig(config_file=sys.argv[1], namespace=sys.argv[2])
+
+
+CLIENT = OptimizerClient(backend())
 
 if __name__ == "__main__":
-    serve(CLIENT, {"optimize": optimize, "wait": wait}, str)
+    serve(CLIENT, {"optimize": optimize, "wait": wait, "logs_of_trainjob": logs_of_trainjob}, str)

@@ -22,13 +22,21 @@ from katib_py.core.validate import Checks
 
 SPACE = {"lr": ("double", {"min": "0", "max": "1"}), "layers": ("int", {"min": "0", "max": "99"})}
 CONTAINER = {"name": "main", "image": "none", "args": [f"--{name}=${{trialParameters.{name}}}" for name in SPACE]}
+RUNS = {
+    "Job": {**JOB, "spec": {"template": {"spec": {"restartPolicy": "Never", "containers": [CONTAINER]}}}},
+    "TrainJob": {
+        "apiVersion": "trainer.kubeflow.org/v1alpha1",
+        "kind": "TrainJob",
+        "spec": {"runtimeRef": {"name": "torch"}, "trainer": {"args": CONTAINER["args"]}},
+    },
+}
 
 
 class Stores:
-    """The experiment of one key and the stores that write it; `api` is what they write with."""
+    """The experiment of one key, whose trials run this kind, and the stores that write it with `api`."""
 
-    def __init__(self, server, api, key):
-        self.client, self.api, self.key = server.client, api, key
+    def __init__(self, server, api, key, kind="Job"):
+        self.client, self.api, self.key, self.kind = server.client, api, key, kind
         self.seen = Informer(api, EXPERIMENTS, lambda document: document, lambda *_: None)
         self.events = EventWriter(api)
 
@@ -39,8 +47,10 @@ class Stores:
         parameters = [
             {"name": name, "parameterType": kind, "feasibleSpace": space} for name, (kind, space) in SPACE.items()
         ]
-        run = {**JOB, "spec": {"template": {"spec": {"restartPolicy": "Never", "containers": [CONTAINER]}}}}
-        template = {"trialParameters": [{"name": name, "reference": name} for name in SPACE]}
+        run = RUNS[self.kind]
+        primary = "node" if self.kind == "TrainJob" else "main"
+        names = [{"name": name, "reference": name} for name in SPACE]
+        template = {"trialParameters": names, "primaryContainerName": primary}
         return experiment(self.key.name, run=run, parameters=parameters, trialTemplate=template, **spec)
 
     async def create(self, **spec):
@@ -83,10 +93,10 @@ class Stores:
 
 
 @asynccontextmanager
-async def stores(server, namespace, name="demo"):
+async def stores(server, namespace, name="demo", kind="Job"):
     """Stores on this server."""
     api = await Api.connect(str(server.kubeconfig))
-    made = Stores(server, api, Key(namespace, name))
+    made = Stores(server, api, Key(namespace, name), kind)
     works = [asyncio.ensure_future(work) for work in (made.seen.run(), made.events.run())]
     try:
         await made.seen.ready()
