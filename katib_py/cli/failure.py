@@ -46,7 +46,9 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
             return command(*args, **kwargs)
         except KatibError as error:
             print(words(error), file=sys.stderr)
-            raise SystemExit(CODES.get(type(error), EXIT_FAILED)) from None
+            raise SystemExit(
+                next((code for kind, code in CODES.items() if isinstance(error, kind)), EXIT_FAILED)
+            ) from None
         except BrokenPipeError:
             # The reader of our output has gone, as `| head` does; there is nobody to tell.
             sys.stderr.close()

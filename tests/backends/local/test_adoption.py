@@ -265,7 +265,9 @@ async def kill_with_its_server(house):
     claim = await claimed(house)
     os.kill(claim.server.pid, signal.SIGKILL)
     os.killpg(claim.program.pid, signal.SIGKILL)
-    await over(house)
+    async with asyncio.timeout(30):
+        while there(claim.server.pid) or there(claim.program.pid):
+            await asyncio.sleep(0.01)
 
 
 def unsay_program(house, claim):
