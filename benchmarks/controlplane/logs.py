@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -35,6 +36,7 @@ init:
 LEASES = "kubeflow"  # the namespace of the lease
 QUICK, QUICK_LINES = 5, 20  # trials that succeed soon: without them nothing is stopped
 HOPELESS = 50  # one of so many trials is to be stopped, and comes late, so that there is something to compare it with
+ENDING_SECONDS = 50  # over which the trials end, one after the other
 LATE_SECONDS = 10.0
 LEAD_SECONDS = 20.0
 LOOK_SECONDS = 0.5
@@ -58,7 +60,7 @@ class Said:
 
 
 class Training:
-    """What happens to each Job: a pod that prints a line a second until all shall end."""
+    """What happens to each Job: a pod that prints a line a second until `over`, and then some more."""
 
     def __init__(self, node: PlayedNode) -> None:
         self.said = Said()
@@ -74,9 +76,12 @@ class Training:
         await played.start(job)
         where = NAMESPACE, pod["metadata"]["name"]
         try:
-            while not self.over.is_set() and (number >= QUICK or len(values) < QUICK_LINES):
+            lines = QUICK_LINES if number < QUICK else sys.maxsize
+            while len(values) < lines:
                 self._say(where, number, values)
                 await asyncio.sleep(1.0)
+                if lines == sys.maxsize and self.over.is_set():
+                    lines = len(values) + number % ENDING_SECONDS
         except asyncio.CancelledError:
             self.said.stopped.add(job["metadata"]["name"])
             raise
@@ -196,7 +201,6 @@ async def _course(scene: Scene, leader: Controller, standby: Controller, plan: P
     await asyncio.sleep(LEAD_SECONDS)
     facts["after"] = await scene.load("controller 1", plan.seconds)
     scene.training.over.set()
-    facts["ended"] = time.time()
     await scene.until(plan.trials, "trialsSucceeded", "trialsEarlyStopped")
     facts["succeeded"], facts["stopped"] = [
         await scene.count(name) for name in ("trialsSucceeded", "trialsEarlyStopped")
