@@ -15,7 +15,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
-from benchmarks.controlplane import rate, scale
+from benchmarks.controlplane import logs, rate, scale
 
 
 def rates(options: argparse.Namespace) -> None:
@@ -28,6 +28,12 @@ def scales(options: argparse.Namespace) -> None:
     """One long experiment."""
     measuring = scale.measure(options.trials, options.parallel)
     print(*scale.table(_cell(options, f"scale-{options.trials}-{options.parallel}", measuring)), sep="\n")
+
+
+def prints(options: argparse.Namespace) -> None:
+    """Trials that run and print."""
+    measuring = logs.measure(logs.Plan(options.trials, options.seconds))
+    print(*logs.table(_cell(options, f"logs-{options.trials}", measuring)), sep="\n")
 
 
 def _cell(options: argparse.Namespace, name: str, measuring: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
@@ -54,6 +60,10 @@ def main() -> None:
     command.set_defaults(run=scales)
     command.add_argument("--trials", type=int, default=20_000)
     command.add_argument("--parallel", type=int, default=100)
+    command = commands.add_parser("logs")
+    command.set_defaults(run=prints)
+    command.add_argument("--trials", type=int, default=1000)
+    command.add_argument("--seconds", type=float, default=60)
     options = parser.parse_args()
     options.run(options)
 

@@ -18,6 +18,7 @@ from katib_py.core.stop_rules import RuleWatch
 from katib_py.core.trial import StopIntent, StopKind, TrialRecord, TrialState, Waiting
 from katib_py.core.verdict import RunEnd, conclude, vanished, why_unavailable
 
+FOLLOW_SECONDS: Final = 0.5  # how often the log is asked for what others have reported
 LISTEN_SECONDS: Final = 5.0  # how often runs are looked at that say nothing
 SILENT_SECONDS: Final = 20.0  # a run that has not reported its objective by then is said to be waited for
 SILENT: Final = "MetricNotSeen"
@@ -63,6 +64,7 @@ class Lifecycle:
         self._reported = collector is not None and collector.kind in platform.reported
         self._sees = self._reported or platform.sees_output
         self._listened = 0.0
+        self._followed = 0.0
         self._runs: dict[str, LiveRun] = {}
         self._absent: set[str] = set()
         self._over: list[str] = []
@@ -123,7 +125,8 @@ class Lifecycle:
                 self._measured(report.name, report.measurements, change)
         self._recorded.extend(self._unrecorded)
         self._unrecorded.clear()
-        if self._reported and self._runs:
+        if self._reported and self._runs and now - self._followed >= FOLLOW_SECONDS:
+            self._followed = now
             await self._follow(change)
         observed = await self._observed(self._recorded)
         while self._recorded:

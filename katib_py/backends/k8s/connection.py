@@ -17,7 +17,7 @@ from katib_py.backends.k8s.fence import SENT_SECONDS, Fence
 
 CALL_SECONDS: Final = 30.0
 CONNECT_SECONDS: Final = 10.0
-CONNECTIONS: Final = 256  # watches and followed logs hold one each
+CONNECTIONS: Final = 320  # watches and followed logs hold one each
 BUFFER_BYTES: Final = 2 << 20
 PAUSE_SECONDS: Final = 1.0  # after "too many requests", where the server does not say how long
 

@@ -242,7 +242,7 @@ class Course:
         """Bring the run to its end, and wait until nothing is left that could still print or report."""
         if self._stopping is None:
             if (pod := self._primary()) is not None and self.site.format is not None:
-                self._attach(pod).follow()  # its last words are gone with the pod
+                self._attach(pod).follow_last()  # its last words are gone with the pod
             await self._tell_to_end(document)
             return False
         left = list(self.cluster.pods_of(self.trial))

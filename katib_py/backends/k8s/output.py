@@ -50,7 +50,12 @@ class RunOutput:
     def follow(self) -> None:
         """Read the log as it grows from now on."""
         if self._task is None:
-            self._task = asyncio.create_task(self._follow())
+            self._task = asyncio.create_task(self._follow(None))
+
+    def follow_last(self) -> None:
+        """The same of a run that is being ended: a log that was looked at in turns is followed, if that can be."""
+        if self._task is None or not self._followed:
+            self._task = asyncio.create_task(self._follow(self._task, last=True))
 
     async def rest(self) -> list[Measurement]:
         """What has not been told yet; raises ApiError where the log cannot be read."""
@@ -81,13 +86,16 @@ class RunOutput:
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
 
-    async def _follow(self) -> None:
+    async def _follow(self, before: asyncio.Task[None] | None, last: bool = False) -> None:
         """An ended log is read again only by `rest`; a lost connection is taken up where it was."""
+        if before is not None:
+            before.cancel()
+            await asyncio.gather(before, return_exceptions=True)
         pause = 0.0
         while True:
             await asyncio.sleep(pause)
             try:
-                async with self._streams.place() as self._followed:
+                async with self._streams.place(last) as self._followed:
                     async for items in self._reader.read(self._followed, growing=not self._followed):
                         self._tell(items)
             except NotFound:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 STREAMS: Final = 200  # each holds a connection of the API server's and of a kubelet's
+RESERVED: Final = 32  # more, for runs that are being ended: their last words go with their pods
 LOOKS: Final = 16  # under way at a time
 TURN_SECONDS: Final = 4.0  # between two looks at the same log
 
@@ -20,9 +21,12 @@ class Streams:
         self._looking = asyncio.Semaphore(LOOKS)
 
     @asynccontextmanager
-    async def place(self) -> AsyncIterator[bool]:
-        """A place for a log that grows: True where it may be followed to its end, False for one look."""
-        if not self._free:
+    async def place(self, last: bool = False) -> AsyncIterator[bool]:
+        """A place for a log that grows: True where it may be followed to its end, False for one look.
+
+        `last`: the run is being ended.
+        """
+        if self._free <= (-RESERVED if last else 0):
             async with self.look():
                 yield False
             return

@@ -149,7 +149,7 @@ async def test_deleting_takes_everything_along_and_a_new_one_starts_afresh(house
     object.__setattr__(order, "trial_uid", uid)
     await log.append([(order, [Measurement("loss", "1", datetime(2026, 1, 1, tzinfo=UTC), 1)])])
     assert len(catalog.delete(KEY)) == 12
-    assert await log.read(uid, 1) == []
+    assert await log.read([(uid, 1)]) == [[]]
     with pytest.raises(NotFound):
         catalog.get(KEY)
     fresh, did = catalog.apply(house.experiment(), 3.0)

@@ -37,7 +37,7 @@ async def test_a_measurement_is_read_as_soon_as_it_is_appended(house, log):
     order = house.order(house.shell(""))
     await log.append([(order, [measured(1), measured(2)])])
     await log.append([(order, [measured(2), measured(3)])])
-    assert await log.read(order.trial_uid, 1) == [measured(1), measured(2), measured(3)]
+    assert await log.read([(order.trial_uid, 1)]) == [[measured(1), measured(2), measured(3)]]
     cursor, rows = await log.follow(0, [order.trial_uid])
     assert rows == [(order.trial_uid, 1, measured(number)) for number in (1, 2, 3)]
     assert await log.follow(cursor, [order.trial_uid]) == (cursor, [])
@@ -60,7 +60,7 @@ async def test_a_change_that_fails_takes_nothing_with_it(house, database, log):
 
     with pytest.raises(Conflict):
         await database.run(fail)
-    assert await log.read(order.trial_uid, 1) == [measured(1)]
+    assert await log.read([(order.trial_uid, 1)]) == [[measured(1)]]
 
 
 async def test_closing_writes_what_was_left_for_later(house, db_url):

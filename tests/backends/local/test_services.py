@@ -138,7 +138,7 @@ async def test_what_a_trial_pushes_is_in_the_log(house, manager):
     engine = house.engine(given, db_manager=await manager.start())
     report = await engine.run(house.python(REPORT))
     assert house.status(report)["phase"] == "Succeeded", house.text(report)
-    items = await SqlObservations(house.database, "team-a").read(house.order({}).trial_uid, 1)
+    (items,) = await SqlObservations(house.database, "team-a").read([(house.order({}).trial_uid, 1)])
     assert [float(item.value) for item in items] == [0.0, 0.5, 1.0]
 
 
@@ -153,7 +153,7 @@ async def test_a_custom_collector_runs_beside_its_trial_and_may_finish_afterward
     engine = house.engine(given, db_manager=await manager.start())
     document = house.shell("echo 0.75 >/result/loss", volumeMounts=[{"name": "result", "mountPath": "/result"}])
     await engine.run(document)
-    items = await SqlObservations(house.database, "team-a").read(house.order({}).trial_uid, 1)
+    (items,) = await SqlObservations(house.database, "team-a").read([(house.order({}).trial_uid, 1)])
     assert [item.value for item in items] == ["0.75"]
     assert not house.processes()
 

@@ -8,6 +8,7 @@ import ssl
 import tempfile
 from bisect import bisect_left
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -88,9 +89,15 @@ class PlayedNode:
 
     async def _serve(self, request):
         found = request.match_info
-        log, asked = self._logs[found["namespace"], found["pod"], found["container"]], request.query
+        log = self._logs[found["namespace"], found["pod"], found["container"]]
         answer = web.StreamResponse(headers={"Content-Type": "text/plain"})
+        with suppress(ConnectionResetError):  # whoever followed has gone
+            await self._send(answer, request, log)
+        return answer
+
+    async def _send(self, answer, request, log):
         await answer.prepare(request)
+        asked = request.query
         place = _first(log, asked)
         while True:
             more = log.more
@@ -99,7 +106,7 @@ class PlayedNode:
             if text:
                 await answer.write(text)
             elif log.ended or asked.get("follow") != "true":
-                return answer
+                return
             else:
                 await more.wait()
 
