@@ -76,7 +76,7 @@ class Left:
         names = [entry["name"] for entry in status["suggestions"]]
         counted, requests = status["suggestionCount"], self.suggestion["spec"]["requests"]
         if {counted, requests, len(names), len(set(names))} != {wanted}:
-            yield f"the Suggestion counts {counted}, asked for {requests}, lists {len(names)}, {len(set(names))} by name"
+            yield f"the Suggestion counts {counted}, asks for {requests}, lists {len(names)}, {len(set(names))} by name"
         if set(names) != {trial["metadata"]["name"] for trial in self.trials}:
             yield "the Suggestion lists other names than the trials have"
         if last(self.suggestion)[0] != "Succeeded":
@@ -130,11 +130,12 @@ async def left(objects: Objects, name: str, accounts: Path, log: RemoteLog) -> L
 
 
 def remaining(objects: Objects) -> list[str]:
-    """The run objects and pods that are still there after a while."""
+    """The run objects and pods that are still there after a while, but for pods that wait for a kubelet to go."""
 
     def names() -> list[str]:
         pods = objects.client.get(objects.path("pods", group="/api/v1"))["items"]
-        return [item["metadata"]["name"] for item in (*objects.jobs(), *pods)]
+        staying = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+        return [item["metadata"]["name"] for item in (*objects.jobs(), *staying)]
 
     try:
         eventually(lambda: not names(), SWEPT_SECONDS)
