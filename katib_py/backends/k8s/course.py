@@ -61,9 +61,10 @@ class Course:
     _asked: float = 0.0
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def begin(self) -> None:
-        """Start on it."""
+    def begin(self) -> asyncio.Task[None]:
+        """Start on it; the task that attends to it."""
         self._task = asyncio.create_task(self._run())
+        return self._task
 
     def stop(self) -> None:
         """End the run; an ENDED report follows."""

@@ -27,12 +27,13 @@ class KubeRunner:
         self._reports: list[RunReport] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._soon: asyncio.TimerHandle | None = None
+        self._defect: BaseException | None = None
 
     def start(self, order: RunOrder) -> None:
         """Have this attempt running: creates its object, or takes over what is there already."""
         course = Course(self._cluster, self._site, order, self._tell, self._announce)
         self._courses[order.name] = course
-        course.begin()
+        course.begin().add_done_callback(self._ended)
 
     def stop(self, name: str) -> None:
         """End the trial's run and everything that it started; an ENDED report follows."""
@@ -40,7 +41,9 @@ class KubeRunner:
             course.stop()
 
     def reports(self) -> Iterable[RunReport]:
-        """What is new since the last call, in order."""
+        """What is new since the last call, in order; raises what a run ended with that should not have."""
+        if self._defect is not None:
+            raise self._defect
         reports, self._reports = self._reports, []
         return reports
 
@@ -64,6 +67,12 @@ class KubeRunner:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _ended(self, attending: asyncio.Task[None]) -> None:
+        """A run that nobody attends to any more must not be waited for in silence."""
+        if not attending.cancelled() and (defect := attending.exception()) is not None:
+            self._defect = defect
+            self._wake()
 
     def _tell(self, report: RunReport) -> None:
         self._reports.append(report)

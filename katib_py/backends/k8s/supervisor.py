@@ -139,15 +139,12 @@ class Supervisor:
     async def _rest(self, document: Json, driven: Driven, trouble: Exception, failures: int) -> None:
         """Leave the experiment alone for a while, and say why where that is not over at once."""
         log.info("experiment %s is looked at anew: %s", _name(document), trouble)
-        seconds = AGAIN[min(failures, len(AGAIN) - 1)]
-        passing = isinstance(trouble, Conflict | StoreUnavailable) and failures < PATIENCE
-        if not passing:
+        passing = isinstance(trouble, Conflict | StoreUnavailable)
+        if not passing or failures >= PATIENCE:
             await self._explain(document, trouble)
-            seconds = AGAIN[-1]
         with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                # A change of the spec may be the cure.
-                await (asyncio.sleep(seconds) if passing else driven.looked.wait())
+            async with asyncio.timeout(AGAIN[min(failures, len(AGAIN) - 1)] if passing else AGAIN[-1]):
+                await driven.looked.wait()  # a change of the spec may be the cure
 
     async def _run(self, document: Json, driven: Driven) -> Outcome:
         assert self._plant is not None
