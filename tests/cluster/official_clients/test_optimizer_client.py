@@ -83,8 +83,12 @@ def test_a_trial_whose_trainjob_cannot_be_made_is_listed_too(optimizer, controll
     run = {"apiVersion": "trainer.kubeflow.org/v9", "kind": "TrainJob", "spec": {"rate": "${trialParameters.rate}"}}
     objects.create(experiment("unknown", run=run, trialTemplate={"primaryContainerName": "node"}))
     label = {"labelSelector": "katib.kubeflow.org/experiment=unknown"}
-    found = eventually(lambda: api_server.client.get(objects.path("trials"), **label)["items"])
-    assert condition(found[0], "Waiting")
+
+    def waiting():
+        found = api_server.client.get(objects.path("trials"), **label)["items"]
+        return found and all(condition(trial, "Waiting") for trial in found)
+
+    eventually(waiting)
     optimizer.delete_job("unknown")
 
 

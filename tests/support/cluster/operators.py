@@ -3,6 +3,7 @@
 Each is an act of PlayedJobs or PlayedKind; `install` has the API server know the operators' kinds.
 """
 
+from support.cluster.client import Refused
 from support.cluster.kinds import CRDS, PERMISSIVE
 from support.shell import wait_for
 
@@ -47,7 +48,10 @@ def install(client):
 
 
 def _served(client, path, kind):
-    return any(entry["kind"] == kind for entry in client.get(path)["resources"])
+    try:
+        return any(entry["kind"] == kind for entry in client.get(path)["resources"])
+    except Refused:  # the group itself is not there yet
+        return False
 
 
 def runtime(name):
