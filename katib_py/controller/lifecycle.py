@@ -258,13 +258,28 @@ class Lifecycle:
         """What the attempts that are over have measured, by trial; raises StoreUnavailable."""
         over = {report.name: report for report in reports if report.phase in OVER and self._current(report)}
         ended = [self._runs[name] for name in over]
-        if not ended or not self._reported:
+        if not ended:
+            return {}
+        if not self._reported:
+            await self._look_up([run for run in ended if self._board.objective.objective_metric_name not in run.seen])
             return {run.order.name: run.fold.metrics() for run in ended}
-        read = await self._observations.read([(run.order.trial_uid, run.order.trial.attempt) for run in ended])
-        for run, items in zip(ended, read, strict=True):
-            run.seen.update(item.metric for item in items)
         names = self._board.objective.metric_names
-        return {run.order.name: observe(items, names) for run, items in zip(ended, read, strict=True)}
+        found = {}
+        for run, items in zip(ended, await self._read(ended), strict=True):
+            run.seen.update(item.metric for item in items)
+            found[run.order.name] = observe(items, names)
+        return found
+
+    async def _look_up(self, runs: Sequence[LiveRun]) -> None:
+        """Take in what the log has of runs in whose output the objective was not: others may have reported it."""
+        for run, items in zip(runs, await self._read(runs) if runs else (), strict=True):
+            known = frozenset(run.seen)
+            for item in items:
+                if item.metric not in known:
+                    self._take_in(run, item)
+
+    async def _read(self, runs: Sequence[LiveRun]) -> Sequence[Sequence[Measurement]]:
+        return await self._observations.read([(run.order.trial_uid, run.order.trial.attempt) for run in runs])
 
     def _end(self, report: RunReport) -> RunEnd:
         document = report.document or {}

@@ -9,7 +9,7 @@ from katib_py.core.experiment import Experiment
 from katib_py.core.names import ANNOTATION_INDEX, API_VERSION, LABEL_EXPERIMENT
 from katib_py.core.objective import Metric
 from katib_py.core.status import time_text, trial_conditions
-from katib_py.core.trial import Assignment, Rule, TrialRecord, trial_uid
+from katib_py.core.trial import Assignment, Rule, StopIntent, TrialRecord, trial_uid
 
 Json = dict[str, Any]
 
@@ -76,7 +76,7 @@ def attempts(trial: TrialRecord) -> Json:
         "attempt": trial.attempt if trial.attempt > 1 else None,
         "retries": trial.retries or None,
         "disruptions": trial.disruptions or None,
-        "stop": {"kind": trial.stop.kind.value, "message": trial.stop.message} if trial.stop else None,
+        "stop": _stop(trial.stop) if trial.stop else None,
     }
 
 
@@ -135,6 +135,10 @@ def owned(experiment: Experiment, name: str) -> Json:
 
 def _pairs(pairs: Iterable[tuple[str, str]]) -> list[Json]:
     return [{"name": name, "value": value} for name, value in pairs]
+
+
+def _stop(stop: StopIntent) -> Json:
+    return {"kind": stop.kind.value, "message": stop.message, **({"told": True} if stop.told else {})}
 
 
 def _rule(rule: Rule) -> Json:

@@ -29,7 +29,7 @@ def read_trial(document: Mapping[str, Any]) -> TrialRecord:
     state, stop, completed = _state(conditions), _stop(status.get("stop")), parse_time(status.get("completionTime"))
     if state is TrialState.EARLY_STOPPED and completed is None:
         # Katib's early stopping services say it of a trial whose run has yet to be ended.
-        state, stop = TrialState.RUNNING, stop or StopIntent(StopKind.EARLY_STOPPED, "its rules were met")
+        state, stop = TrialState.RUNNING, stop or StopIntent(StopKind.EARLY_STOPPED, "its rules were met", True)
     last = conditions.get(state.value, {}) if state.finished else {}
     return TrialRecord(
         _assignment(metadata, spec),
@@ -93,7 +93,9 @@ def _observation(value: Any) -> tuple[Metric, ...]:
 def _stop(value: Any) -> StopIntent | None:
     stop = _mapping(value)
     kind = str(stop.get("kind", ""))
-    return StopIntent(StopKind(kind), str(stop.get("message", ""))) if kind in {*StopKind} else None
+    if kind not in {*StopKind}:
+        return None
+    return StopIntent(StopKind(kind), str(stop.get("message", "")), stop.get("told") is True)
 
 
 def _waiting(entry: Mapping[str, Any] | None) -> Waiting | None:

@@ -60,7 +60,7 @@ def unpack(text: str) -> TrialRecord:
         get("y", ""),
         get("m", ""),
         tuple(Metric(*metric) for metric in get("o", ())),
-        StopIntent(StopKind(stop[0]), stop[1]) if stop is not None else None,
+        StopIntent(StopKind(stop[0]), *stop[1:]) if stop is not None else None,
         Waiting(*waiting) if waiting is not None else None,
         get("u", ""),
     )

@@ -96,6 +96,7 @@ class StopRecord(Model):
 
     kind: str = Field("", description="What becomes of the trial: EarlyStopped, Killed or Suspended.")
     message: str = Field("", description="Why.")
+    told: Flag = Field(False, description="Whether the run was told so itself, and ends by that.")
 
 
 class TrialStatus(Model):

@@ -71,10 +71,14 @@ class StopKind(StrEnum):
 
 
 class StopIntent(NamedTuple):
-    """A recorded decision to end a trial's run, and why in words."""
+    """A recorded decision to end a trial's run, and why in words.
+
+    `told`: the run was told so itself, so that it ends by that, whatever its own verdict is.
+    """
 
     kind: StopKind
     message: str
+    told: bool = False
 
 
 class Waiting(NamedTuple):

@@ -33,7 +33,7 @@ def conclude(
     trial: TrialRecord, end: RunEnd, observation: tuple[Metric, ...], objective: ObjectiveSpec, now: float
 ) -> TrialRecord:
     """The trial after its run ended: finished, or set up for a new attempt."""
-    if end.stopped and trial.stop is not None:
+    if trial.stop is not None and (end.stopped or trial.stop.told):
         return _stopped(trial, trial.stop, observation, now)
     if end.succeeded:
         if objective_value(objective, observation) is not None:

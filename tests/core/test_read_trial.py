@@ -25,7 +25,7 @@ RUNNING = st.builds(
     retries=st.integers(0, 9),
     disruptions=st.integers(0, 9),
     started=TIME,
-    stop=st.none() | st.builds(StopIntent, st.sampled_from(StopKind), TEXT),
+    stop=st.none() | st.builds(StopIntent, st.sampled_from(StopKind), TEXT, st.booleans()),
     waiting=st.none() | st.builds(Waiting, TEXT, TEXT, TIME),
     uid=TEXT,
 )
@@ -71,7 +71,7 @@ def test_an_early_stopped_trial_without_an_end_is_to_be_stopped():
     read = read_trial(document)
     assert read.state is TrialState.RUNNING
     assert read.stop is not None
-    assert read.stop.kind is StopKind.EARLY_STOPPED
+    assert (read.stop.kind, read.stop.told) == (StopKind.EARLY_STOPPED, True)
 
 
 def test_a_trial_of_katibs_is_read_without_a_number():

@@ -71,6 +71,14 @@ def test_a_run_that_ended_by_itself_meanwhile_keeps_its_own_verdict(kind):
     assert end(told(kind), RunEnd(True)).state is TrialState.SUCCEEDED
 
 
+@pytest.mark.parametrize("succeeded", [True, False, None])
+def test_a_run_that_was_told_so_itself_is_early_stopped_whatever_its_own_verdict(succeeded):
+    """Katib's collectors end the training, whose command then succeeds."""
+    stop = StopIntent(StopKind.EARLY_STOPPED, "its rules were met", told=True)
+    trial = end(TrialRecord(RUNNING.assignment, 0.0, TrialState.RUNNING, started=1.0, stop=stop), RunEnd(succeeded))
+    assert (trial.state, trial.observation) == (TrialState.EARLY_STOPPED, GOOD)
+
+
 def test_a_vanished_run_gets_one_more_attempt_and_then_fails():
     again = vanished(RUNNING, (), False, "", 5.0)
     assert (again.state, again.attempt) == (TrialState.CREATED, 2)

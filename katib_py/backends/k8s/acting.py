@@ -48,7 +48,7 @@ async def act(post: Post) -> None:
     """Drive every experiment; never returns."""
     metrics = post.metrics
     async with AsyncExitStack() as stack:
-        takeover = Takeover(post.api)
+        takeover = Takeover(post.api, post.logs)
         stack.push_async_callback(takeover.close)
         drives = Supervisor(post.api, lambda name: metrics.experiment(name.namespace, "deleted"))
         seen = informer(post.api, post.namespace, drives, takeover.look)

@@ -98,6 +98,7 @@ class Plant:
         metadata = document["metadata"]
         manual = Manual(metadata["uid"], metadata["generation"], checks, template, self.metrics)
         services, log = self.services.of(experiment), self.logs.of(key.namespace)
+        await self.takeover.take(document, self.cluster.kinds)
         if not services.own:
             self.takeover.end_service(document, service_name(experiment))
         platform = Platform(
@@ -117,8 +118,13 @@ class Plant:
     async def finished(self, document: Json) -> None:
         """The experiment has ended: a service of its own goes, unless the experiment may go on with it."""
         experiment = Experiment.model_validate(repaired(document))
-        if experiment.spec.algorithm is not None and experiment.spec.resume_policy != ResumePolicy.LONG_RUNNING:
-            await self.services.of(experiment).end()
+        if experiment.spec.algorithm is None:
+            return
+        services = self.services.of(experiment)
+        if not services.own:
+            self.takeover.end_service(document, service_name(experiment), finished=True)
+        elif experiment.spec.resume_policy != ResumePolicy.LONG_RUNNING:
+            await services.end()
 
     async def _config_maps(self, document: Json) -> ConfigMaps:
         """The ConfigMap that the template comes from; without it validation says what is missing."""

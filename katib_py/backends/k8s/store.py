@@ -182,17 +182,19 @@ class KubeStore:
 
 
 def _numbered(trials: Sequence[TrialRecord], read: SuggestionRead) -> list[TrialRecord]:
-    """The trials, those of Katib's numbered by their place in the Suggestion, else in order of creation."""
+    """The trials, those of Katib's numbered by their place in the Suggestion, else in order of creation.
+
+    Katib's do not say either which labels of theirs the search gave them.
+    """
     if all(trial.assignment.index != UNNUMBERED for trial in trials):
         return list(trials)
-    places = {item.name: item.index for item in read.listed}
+    places = {item.name: item for item in read.listed}
     numbered = []
     for number, trial in enumerate(sorted(trials, key=lambda trial: (trial.created, trial.name))):
-        own = trial.assignment.index
-        index = own if own != UNNUMBERED else places.get(trial.name, number)
-        numbered.append(_with_index(trial, index))
+        own = trial.assignment
+        if own.index == UNNUMBERED:
+            listed = places.get(trial.name)
+            index, labels = (listed.index, listed.labels) if listed is not None else (number, ())
+            own = replace(own, index=index, labels=own.labels or labels)
+        numbered.append(replace(trial, assignment=own))
     return numbered
-
-
-def _with_index(trial: TrialRecord, index: int) -> TrialRecord:
-    return replace(trial, assignment=replace(trial.assignment, index=index))

@@ -67,6 +67,33 @@ class Objects:
     def jobs(self):
         return self.client.get(self.path("jobs", group="/apis/batch/v1"))["items"]
 
+    def services(self):
+        """The Deployments and Services of algorithms."""
+        groups = {"deployments": "/apis/apps/v1", "services": "/api/v1"}
+        return [
+            item
+            for plural, group in groups.items()
+            for item in self.client.get(self.path(plural, group=group))["items"]
+        ]
+
+    def edit(self, name, **spec):
+        """Change keys of an experiment's spec."""
+        return self.client.patch(self.path("experiments", name), {"spec": spec})
+
+    def delete(self, name):
+        self.client.delete(self.path("experiments", name))
+
+    def stop_early(self, name):
+        """As Katib's early stopping services say it of a trial."""
+        path = f"{self.path('trials', name)}/status"
+        entry = {
+            "type": "EarlyStopped",
+            "status": "True",
+            "reason": "TrialEarlyStopped",
+            "message": "Trial is early stopped",
+        }
+        self.client.patch(path, [{"op": "add", "path": "/status/conditions/-", "value": entry}], "json")
+
     def ended(self, name="demo", seconds=60):
         """The experiment, once it has ended."""
         eventually(lambda: self.experiment(name).get("status", {}).get("completionTime"), seconds)
