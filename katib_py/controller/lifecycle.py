@@ -232,8 +232,7 @@ class Lifecycle:
         for note in report.notes:
             change.events.append(Event("Trial", report.name, EventType.WARNING, "OddOutput", note, now))
         if report.phase is RunPhase.WAITING:
-            if trial.waiting is None or trial.waiting.message != report.detail:
-                self._put(replace(trial, waiting=Waiting(report.reason, report.detail, now)), change, now)
+            self._waits(trial, report, change, now)
         elif report.phase is RunPhase.RUNNING:
             self._put(replace(trial, state=TrialState.RUNNING, started=trial.started or now, waiting=None), change, now)
         elif report.phase is RunPhase.ABSENT:
@@ -243,6 +242,17 @@ class Lifecycle:
         elif report.phase is RunPhase.ENDED:
             started = replace(trial, started=trial.started or now)
             self._put(conclude(started, self._end(report), observation, objective, now), change, now)
+
+    def _waits(self, trial: TrialRecord, report: RunReport, change: Change, now: float) -> None:
+        """Note what the run waits for; that its words have changed makes it no other wait."""
+        old = trial.waiting
+        if old is not None and (old.reason, old.message) == (report.reason, report.detail):
+            return
+        same = old is not None and old.reason == report.reason
+        since = old.since if same and old is not None else now
+        self._put(replace(trial, waiting=Waiting(report.reason, report.detail, since)), change, now)
+        if not same:
+            change.events.append(Event("Trial", trial.name, EventType.WARNING, report.reason, report.detail, now))
 
     def _nothing_there(self, trial: TrialRecord, observation: tuple[Metric, ...], change: Change, now: float) -> None:
         """No run was found: a trial told to stop for good has ended, any other waits for its start."""

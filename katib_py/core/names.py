@@ -15,6 +15,7 @@ LABEL_TRIAL: Final = "katib.kubeflow.org/trial"
 LABEL_SUGGESTION: Final = "katib.kubeflow.org/suggestion"
 LABEL_DEPLOYMENT: Final = "katib.kubeflow.org/deployment"
 ANNOTATION_INDEX: Final = "katib.kubeflow.org/index"  # a trial's number among its experiment's assignments, from 0
+ANNOTATION_ATTEMPT: Final = "katib.kubeflow.org/attempt"  # on a run object: the first attempt that it is of, if not 1
 ANNOTATION_SUSPENDED: Final = "katib.kubeflow.org/suspended"  # on a run object that we hold back ourselves
 
 ENV_TRIAL_NAME: Final = "KATIB_TRIAL_NAME"

@@ -26,7 +26,7 @@ class Pod:
 
     def has_labels(self, wanted: Mapping[str, str]) -> bool:
         """Whether its pods will have all of these labels by the template alone."""
-        labels = _get(self.template, self.place.labels)
+        labels = _get(self.template, self.place.labels) if self.place.labels else None
         return isinstance(labels, Mapping) and wanted.items() <= labels.items()
 
     def containers(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -75,8 +75,9 @@ def mark(run: Mapping[str, Any], labels: Mapping[str, str], env: Mapping[str, st
 
 def _marked(pod: Any, place: Place, labels: Mapping[str, str], env: Mapping[str, str]) -> Any:
     """The pod template, marked."""
-    old = _get(pod, place.labels)
-    pod = _put(pod, place.labels, {**(old if isinstance(old, Mapping) else {}), **labels})
+    if place.labels:
+        old = _get(pod, place.labels)
+        pod = _put(pod, place.labels, {**(old if isinstance(old, Mapping) else {}), **labels})
     for path in {place.containers, INIT_CONTAINERS} if place.containers[0] == "spec" else {place.containers}:
         held = _get(pod, path)
         if isinstance(held, list):

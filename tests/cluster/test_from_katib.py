@@ -1,4 +1,4 @@
-"""A running Katib 0.19 is taken over: its definitions, objects and measurements as it leaves them, then our controller."""
+"""A running Katib 0.19 is taken over: definitions, objects and measurements as it leaves them, then our controller."""
 
 import asyncio
 import shutil
@@ -243,7 +243,7 @@ async def test_what_katibs_rules_have_ended_is_early_stopped_with_what_it_measur
 @pytest.mark.parametrize("scene", ["begun"])
 async def test_what_was_assigned_and_not_run_yet_is_run(taken_over, scene, objects):
     ended = await taken_over.acted(scene, lambda: objects.ended(scene))
-    assert by_letter(objects) == {letter: ("Succeeded", "0.3") for letter in "abcd"}
+    assert by_letter(objects) == dict.fromkeys("abcd", ("Succeeded", "0.3"))
     assert ended["status"]["trialsSucceeded"] == 4
     numbers = [trial["metadata"].get("annotations", {}).get("katib.kubeflow.org/index") for trial in objects.trials()]
     assert numbers == [None, None, "2", "3"]

@@ -1,7 +1,6 @@
 """A run's output through a real API server: what is printed while it runs, and what is left at its end."""
 
 import asyncio
-from types import SimpleNamespace
 
 import pytest
 from support.cluster import played_pods
@@ -12,7 +11,8 @@ from support.cluster.played_node import PlayedNode
 from katib_py.backends.k8s import output as module
 from katib_py.backends.k8s import pods
 from katib_py.backends.k8s.api import Api
-from katib_py.backends.k8s.output import RunOutput
+from katib_py.backends.k8s.logs import LogReader, Output
+from katib_py.backends.k8s.output import PodOutput
 from katib_py.backends.k8s.site import Site
 from katib_py.backends.k8s.streams import Streams
 from katib_py.core.load import load_experiment
@@ -48,8 +48,15 @@ class Prints:
             self.node.say(self.namespace, pod.name, f"acc={value}")
 
     def output(self, pod, told, position=None):
-        cluster = SimpleNamespace(api=self._api, streams=self._streams)
-        return RunOutput(cluster, SITE, pod, lambda items: told.extend(item.value for item in items), position)
+        reader = LogReader(self._api, Output(self.namespace, pod.name, "main"), SITE.format, position)
+        return PodOutput(reader, self._streams, lambda items: told.extend(item.value for item in items))
+
+
+async def rest(output):
+    """What is left of an output that can be read."""
+    found, trouble = await output.rest()
+    assert not trouble
+    return found
 
 
 @pytest.fixture
@@ -89,7 +96,7 @@ async def test_logs_beyond_the_streams_are_read_as_they_grow_and_to_their_end(pr
     for (pod, told), output in zip(shown, outputs, strict=True):
         prints.say(pod, 4)
         prints.node.end(prints.namespace, pod.name)
-        told += [item.value for item in await output.rest()]
+        told += [item.value for item in await rest(output)]
         assert told == ["1", "2", "3", "4"]
 
 
@@ -104,19 +111,19 @@ async def test_a_run_that_is_being_ended_is_followed_from_where_it_was_looked_at
         prints.say(pod, 2)
         await until(told, ["1", "2"])
         prints.node.end(prints.namespace, pod.name)
-        assert await output.rest() == []
+        assert await rest(output) == []
         assert told == ["1", "2"]
 
 
 async def test_a_takeover_reads_on_from_the_second_of_the_newest_known_measurement(prints):
     pod = await prints.pod("taken-over")
     prints.say(pod, 1)
-    first = await prints.output(pod, []).rest()
+    first = await rest(prints.output(pod, []))
     await asyncio.sleep(1.1)  # the API server hands on whole seconds
     prints.say(pod, 2)
-    (second,) = (await prints.output(pod, []).rest())[1:]
+    (second,) = (await rest(prints.output(pod, [])))[1:]
     prints.say(pod, 3)
-    found = await prints.output(pod, [], second.position).rest()
+    found = await rest(prints.output(pod, [], second.position))
     assert [item.value for item in found] == ["2", "3"]
     assert found[0].position == second.position
     assert first[0].position < second.position

@@ -1,13 +1,14 @@
-"""What every runner promises the engine, shown on real processes and on the simulated platform."""
+"""What every runner promises the engine: on real processes, on a real API server and on the simulated platform."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from support.cluster.played_runs import played_runs
 
 from katib_py.backends.local.database import Database
 from katib_py.backends.local.desk import Desk
@@ -19,6 +20,8 @@ from katib_py.controller.ports import Clock, Runner, RunOrder, RunPhase, RunRepo
 from katib_py.core.conditions import Condition
 from katib_py.core.experiment import Experiment
 from katib_py.core.kinds import KINDS
+from katib_py.core.names import LABEL_TRIAL
+from katib_py.core.pods import mark
 from katib_py.core.trial import Assignment, TrialRecord
 
 GOOD, BAD, LONG = "echo loss=0.5", "echo loss=0.5; exit 1", "echo loss=0.5; sleep 600"
@@ -26,21 +29,24 @@ EXPERIMENT = {
     "metadata": {"name": "demo"},
     "spec": {
         "objective": {"type": "minimize", "objectiveMetricName": "loss"},
-        "trialTemplate": {"primaryContainerName": "main"},
+        "trialTemplate": {"primaryContainerName": "main", "trialSpec": {"apiVersion": "batch/v1", "kind": "Job"}},
     },
 }
 
 
 @dataclass
 class World:
-    """A runner and its time."""
+    """A runner, its time, and the uids of its trials where somebody gave them."""
 
     runner: Runner
     wait: Callable[[], Any]
+    uids: Mapping[str, str] = field(default_factory=dict)
+    namespace: str = "default"
 
     def start(self, name: str, does: str, adopt_only: bool = False, attempt: int = 1) -> None:
         trial = TrialRecord(Assignment(name, 0, (("does", does),)), 0.0, attempt=attempt)
-        self.runner.start(RunOrder(trial, f"uid-{name}", document(does), adopt_only))
+        run = mark(document(does, {"name": name, "namespace": self.namespace}), {LABEL_TRIAL: name}, {})
+        self.runner.start(RunOrder(trial, self.uids.get(name, f"uid-{name}"), run, adopt_only))
 
     async def until(self, phase: RunPhase) -> list[RunReport]:
         """Every report up to the first of this phase."""
@@ -52,9 +58,9 @@ class World:
         return seen
 
 
-def document(does: str) -> dict[str, Any]:
-    main = {"name": "main", "image": "x", "command": ["sh", "-c", does]}
-    return {"apiVersion": "batch/v1", "kind": "Job", "spec": {"template": {"spec": {"containers": [main]}}}}
+def document(does: str, metadata: Mapping[str, str]) -> dict[str, Any]:
+    pod = {"containers": [{"name": "main", "image": "x", "command": ["sh", "-c", does]}], "restartPolicy": "Never"}
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": {"template": {"spec": pod}}}
 
 
 @pytest.fixture
@@ -89,7 +95,18 @@ async def simulated():
     return World(SimulatedRunner(clock, simulate), wait)
 
 
-@pytest.fixture(params=["local", "simulated"])
+@pytest.fixture
+async def kubernetes(api_server, crds, namespace):
+    async with played_runs(api_server, namespace, EXPERIMENT, ["demo-a", "demo-z"]) as played:
+
+        async def wait() -> None:
+            await played.wake.wait()
+            played.wake.clear()
+
+        yield World(played.runner, wait, played.uids, namespace)
+
+
+@pytest.fixture(params=["local", "kubernetes", "simulated"])
 def world(request) -> World:
     return request.getfixturevalue(request.param)
 

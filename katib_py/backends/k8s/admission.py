@@ -13,7 +13,7 @@ from typing import Final
 from katib_py.backends.k8s.api import Api
 from katib_py.backends.k8s.certificates import Certificates, Place, service_names
 from katib_py.backends.k8s.errors import ApiError
-from katib_py.backends.k8s.kinds import Kinds
+from katib_py.backends.k8s.kinds import Discovery
 from katib_py.backends.k8s.resources import PODS
 from katib_py.backends.k8s.services import Services
 from katib_py.backends.k8s.webhooks.experiments import ExperimentWebhook
@@ -53,9 +53,8 @@ class Admission:
     async def serving(self, api: Api, certificates: Certificates) -> AsyncIterator[WebhookServer]:
         """Answer while it is entered; raises OSError where the port cannot be had."""
         experiments = ExperimentWebhook(api, self._checks, self.services.problems)
-        discovery = Kinds(api, "", lambda name, old, new: None)
         env = partial(trial_env, db_manager=self.db_manager)
-        pods = PodWebhook(api, self.config, await self._image(api), env, discovery.resource)
+        pods = PodWebhook(api, self.config, await self._image(api), env, Discovery(api).resource)
         port = self.config().init.controller.webhook_port
         async with WebhookServer(webhook_app(experiments, pods), certificates, port) as server:
             yield server

@@ -1,75 +1,76 @@
-"""The course of one attempt: its object created or taken over, watched, stopped, and its end told."""
+"""The course of one attempt: its run object obtained, watched, stopped, and its end told."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any, Final
 
-from katib_py.backends.k8s.api import Json, Selection
-from katib_py.backends.k8s.cluster import Cluster
-from katib_py.backends.k8s.errors import Absent, AlreadyExists, ApiError, Refused
+from katib_py.backends.k8s.api import Json
+from katib_py.backends.k8s.errors import Absent, ApiError, Refused
 from katib_py.backends.k8s.informer import Name
-from katib_py.backends.k8s.ledger import owned_by
+from katib_py.backends.k8s.obstacles import Obstacles
 from katib_py.backends.k8s.output import RunOutput
-from katib_py.backends.k8s.pods import Pod, Trouble, newest
-from katib_py.backends.k8s.resources import EVENTS, Resource
-from katib_py.backends.k8s.site import Site, suspended, switch
-from katib_py.controller.ports import RunOrder, RunPhase, RunReport
+from katib_py.backends.k8s.pods import Pod, Trouble
+from katib_py.backends.k8s.primaries import Primaries
+from katib_py.backends.k8s.resources import Resource
+from katib_py.backends.k8s.run_object import STOP_SECONDS, RunObject
+from katib_py.backends.k8s.troubles import GRACE_SECONDS, Troubles, by_admission, of_refusal
+from katib_py.controller.ports import RunPhase, RunReport
 from katib_py.core.conditions import Match
-from katib_py.core.errors import Conflict, StoreUnavailable
-from katib_py.core.names import ANNOTATION_SUSPENDED
+from katib_py.core.errors import StoreUnavailable
 from katib_py.core.objective import Measurement
+from katib_py.core.switches import is_ended, is_held
 from katib_py.core.trial import TrialState
 
 LOOK_SECONDS: Final = 5.0  # how long nothing need happen before a run is looked at nevertheless
-GRACE_SECONDS: Final = 3.0  # a trouble that is over by then is not worth telling
-RETRY: Final = (0.5, 1.0, 2.0, 5.0, 10.0)
-STOP_SECONDS: Final = 300.0  # by then a run that was told to stop counts as stopped, whatever is left of it
+RETRY: Final = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+KEPT_SECONDS: Final = 60.0  # by then a run has ended that its switch can end
+LAST_SECONDS: Final = 3.0  # how far the watch of pods may be behind that of run objects
+DEFECT_SECONDS: Final = 10.0
 INVALID: Final = frozenset({400, 422})
 
-# Has the observation log know of an attempt before it can report; raises StoreUnavailable.
-Announce = Callable[[RunOrder], Awaitable[None]]
+Tell = Callable[[RunReport], None]
+
+log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
 class Course:
-    """One attempt of one trial; `tell` is given its reports, in order, the last of which is not of phase RUNNING."""
+    """One attempt of one trial; `tell` is given its reports, in order, the last of which is not of phase RUNNING.
 
-    cluster: Cluster
-    site: Site
-    order: RunOrder
-    tell: Callable[[RunReport], None]
-    announce: Announce
-    over: bool = False  # whether the run has had its verdict
-    _document: Json | None = None
-    _uid: str = ""  # the run object's, once there is one
-    _gone: set[str] = field(default_factory=set)
-    _resource: Resource | None = None
-    _task: asyncio.Task[None] | None = None
-    _output: RunOutput | None = None
-    _pod: Pod | None = None
-    _stop: bool = False
-    _stopping: float | None = None
-    _since: float = 0.0  # when the object was seen first
-    _trouble: Trouble | None = None
-    _told: Trouble | None = None
-    _troubled: float = 0.0
-    _asked: float = 0.0
-    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    `over` says whether the run has had its verdict.
+    """
+
+    def __init__(self, run: RunObject, tell: Tell) -> None:
+        self.run = run
+        self.over = False
+        self._tell = tell
+        self._site = run.site
+        self._output = RunOutput(run.cluster, run.site, self._measured, run.order.position)
+        self._obstacles = Obstacles(run)
+        self._troubles = Troubles(self._troubled)
+        attempt = run.order.trial.attempt
+        self._primaries = Primaries(run.site.primary_labels, run.site.primary_container, attempt)
+        self._task: asyncio.Task[None] | None = None
+        self._stop = run.order.trial.stop is not None
+        self._stopping: float | None = None
+        self._deleting = False
+        self._held = False  # whether its pods were held back since they were looked at first
+        self._changed = asyncio.Event()
 
     def begin(self) -> asyncio.Task[None]:
         """Start on it; the task that attends to it."""
-        self._task = asyncio.create_task(self._run())
+        self._task = asyncio.create_task(self._go())
         return self._task
 
     def stop(self) -> None:
         """End the run; an ENDED report follows."""
-        self._stop = True
-        self._changed.set()
+        if not self._stop:
+            self._stop = True
+            self._changed.set()
 
     async def close(self) -> None:
         """Let go of the run without ending it."""
@@ -80,314 +81,246 @@ class Course:
     @property
     def trial(self) -> Name:
         """Whose run it is."""
-        return Name(self.order.document["metadata"]["namespace"], self.order.name)
+        return self.run.trial
 
-    @property
-    def made(self) -> tuple[Resource, str] | None:
-        """The resource and uid of the run object, where there is one."""
-        if self._resource is None or self._document is None:
-            return None
-        return self._resource, self._document["metadata"]["uid"]
-
-    def object_changed(self, document: Json) -> None:
-        """The run object is as given; news of the attempt before may still come in."""
-        if not owned_by(document, self.order.trial_uid) or self._uid not in {"", document["metadata"]["uid"]}:
-            return
-        self._document = document
+    def object_changed(self, resource: Resource, document: Json) -> None:
+        """An object with the trial's name is as given."""
+        self.run.changed(resource, document)
         self._changed.set()
 
-    def object_gone(self, uid: str) -> None:
-        """The run object with this uid is gone."""
-        self._gone.add(uid)
-        if self._document is not None and self._document["metadata"]["uid"] == uid:
-            self._document = None
+    def object_gone(self, resource: Resource, uid: str) -> None:
+        """The object of that uid is gone."""
+        self.run.vanished(resource, uid)
         self._changed.set()
 
     def pods_changed(self) -> None:
         """One of the run's pods is new, different or gone."""
         self._changed.set()
 
-    async def _run(self) -> None:
-        leave = self.cluster.follow(self.trial, self)
+    async def _go(self) -> None:
+        leave = self.run.cluster.follow(self.trial, self)
         try:
-            if await self._obtain():
-                self._since = time.monotonic()
-                self._report(RunPhase.RUNNING)
-                while not await self._step():
-                    await self._pause()
+            while not await self._attended():
+                await asyncio.sleep(DEFECT_SECONDS)
         finally:
             leave()
-            if self._output is not None:
-                await self._output.close()
+            await self._output.close()
 
-    async def _pause(self) -> None:
-        seconds = GRACE_SECONDS if self._trouble != self._told else LOOK_SECONDS
+    async def _attended(self) -> bool:
+        """Attend to the run until its end was told; False where a defect of ours keeps us from it."""
+        try:
+            if self.run.document or await self._obtain():
+                while not await self._step():
+                    await self._pause(GRACE_SECONDS if self._troubles.pending else LOOK_SECONDS)
+        except Exception as error:  # an edge: a trial that nobody attends to would wait for ever
+            log.exception("the run of trial %s/%s cannot be attended to", *self.trial)
+            self._report(RunPhase.WAITING, reason="Defect", detail=f"a defect of the controller: {error!r}")
+            return False
+        return True
+
+    async def _pause(self, seconds: float) -> None:
+        """Until something has changed, and at most so long."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._changed.wait()
         self._changed.clear()
 
     def _report(self, phase: RunPhase | None, **facts: Any) -> None:
-        self.tell(RunReport(self.order.name, self.order.trial.attempt, phase, **facts))
+        order = self.run.order
+        self._tell(RunReport(order.name, order.trial.attempt, phase, **facts))
 
-    # Beginning
-
-    async def _obtain(self) -> bool:
-        """Whether there is a run object of this trial now; where not, why was told."""
-        tries = 0
-        while True:
-            if self._stop:
-                self._report(RunPhase.ENDED, stopped=True)
-                return False
-            try:
-                return await self._look_or_create()
-            except Refused as error:
-                if error.status in INVALID and "admission webhook" not in error.message:
-                    self._report(RunPhase.ENDED, reason="InvalidRunObject", detail=error.message)
-                    return False
-                trouble = _refusal(error)
-            except Absent as error:
-                trouble = Trouble("KindNotFound", error.message)
-            except ApiError as error:
-                trouble = Trouble(error.reason or "ApiServerUnreachable", error.message)
-            except StoreUnavailable as error:
-                trouble = Trouble("ObservationLogUnavailable", str(error))
-            self._report(RunPhase.WAITING, reason=trouble.reason, detail=trouble.message)
-            await self._sleep(RETRY[min(tries, len(RETRY) - 1)])
-            tries += 1
-
-    async def _look_or_create(self) -> bool:
-        order = self.order
-        self._resource = await self.cluster.kinds.resource(order.document)
-        self.cluster.kinds.watch(self._resource)
-        there = None if order.fresh and not self._changed.is_set() else await self._existing()
-        if there is None and order.adopt_only:
-            self._report(RunPhase.ABSENT)
-            return False
-        if there is None and order.trial.state is TrialState.RUNNING:
-            self._report(RunPhase.LOST, detail="the run object has vanished")
-            return False
-        if not order.adopt_only:
-            await self.announce(order)
-        if there is None:
-            body = self.site.object(order.document, order.trial_uid)
-            try:
-                there = await self.cluster.api.create(self._resource, self.trial.namespace, body)
-            except AlreadyExists:
-                self._changed.set()  # so that the next look asks what is there
-                raise
-        self._uid = there["metadata"]["uid"]
-        # What the watch has told of this very object meanwhile is newer.
-        if self._document is None or self._document["metadata"]["uid"] != self._uid:
-            self._document = there if self._uid not in self._gone else None
-        return True
-
-    async def _existing(self) -> Json | None:
-        """The run object of this trial that is there already; raises what keeps us from knowing, or from its name."""
-        assert self._resource is not None
-        try:
-            there = await self.cluster.api.get(self._resource, *self.trial)
-        except Absent:
-            return None
-        name = self.trial.name
-        if not owned_by(there, self.order.trial_uid):
-            raise ApiError(409, "NameTaken", f"a {there['kind']} {name} that is not this trial's is there already")
-        # One that an earlier controller has told to end is attended to its end: its output is still to be read.
-        if there["metadata"].get("deletionTimestamp") and self.order.trial.stop is None:
-            raise ApiError(409, "Terminating", f"the {there['kind']} {name} of the attempt before is still going")
-        if ANNOTATION_SUSPENDED in (there["metadata"].get("annotations") or {}) and not self.order.adopt_only:
-            patch = {"metadata": {"annotations": {ANNOTATION_SUSPENDED: None}}, **(switch(there, False) or {})}
-            return await self.cluster.api.patch(self._resource, self.trial, patch)
-        return there
-
-    async def _sleep(self, seconds: float) -> None:
-        """A stop and a change of the object that is in the way end it."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._changed.wait()
-
-    # Attending
-
-    async def _step(self) -> bool:
-        """Look at what is; whether the attempt is over, and was told so."""
-        document = self._document
-        if document is None:
-            await self._vanished()
-            return True
-        verdict = self.site.verdict(document)
-        if verdict is not None:
-            return await self._ended(document, *verdict)
-        if self._stop:
-            return await self._end(document)
-        return self._mind_pods(document)
-
-    async def _vanished(self) -> None:
-        if self._stopping is not None:
-            await self._finish(RunPhase.ENDED, stopped=True)
-            return
-        disrupted = any(pod.disrupted for pod in [*self.cluster.pods_of(self.trial), self._pod] if pod is not None)
-        self._report(RunPhase.LOST, disrupted=disrupted, detail="the run object was deleted by somebody else")
-
-    async def _ended(self, document: Json, succeeded: bool, match: Match) -> bool:
-        """The run has its verdict. One that a disruption of the cluster failed is no failure of the trial's."""
-        pod = self._primary() or self._pod
-        if not succeeded and pod is not None and pod.disrupted:
-            await self._delete(document, "Foreground")
-            self._report(RunPhase.LOST, disrupted=True, detail=match.message or "its pod was disrupted")
-            return True
-        self.over = True
-        await self._finish(RunPhase.ENDED, document=document)
-        return True
-
-    async def _end(self, document: Json) -> bool:
-        """Bring the run to its end, and wait until nothing is left that could still print or report."""
-        if self._stopping is None:
-            if (pod := self._primary()) is not None and self.site.format is not None:
-                self._attach(pod).follow_last()  # its last words are gone with the pod
-            await self._tell_to_end(document)
-            return False
-        left = list(self.cluster.pods_of(self.trial))
-        overdue = time.monotonic() - self._stopping > STOP_SECONDS
-        if overdue or (suspended(document) and not any(not pod.ended for pod in left)):
-            detail = f"{document['kind']} {self.trial.name} was told to end and is still there" if overdue else ""
-            await self._finish(RunPhase.ENDED, stopped=True, detail=detail)
-            return True
-        return False
-
-    async def _tell_to_end(self, document: Json) -> None:
-        assert self._resource is not None
-        patch = switch(document, True) if self.site.retain else None
-        if patch is None:
-            await self._delete(document, "Foreground")
-        else:
-            patch = {"metadata": {"annotations": {ANNOTATION_SUSPENDED: "true"}}, **patch}
-            try:
-                await self.cluster.api.patch(self._resource, self.trial, patch)
-            except ApiError:
-                return  # tried again at the next look
-        self._stopping = time.monotonic()
-
-    async def _delete(self, document: Json, policy: str) -> None:
-        assert self._resource is not None
-        tries = 0
-        while True:
-            try:
-                await self.cluster.api.delete(self._resource, self.trial, document["metadata"]["uid"], policy)
-            except (Absent, Conflict, Refused):
-                return
-            except ApiError:
-                await asyncio.sleep(RETRY[min(tries, len(RETRY) - 1)])
-                tries += 1
-            else:
-                return
-
-    # Pods
-
-    def _primary(self) -> Pod | None:
-        wanted = self.site.primary_labels
-        return newest(pod for pod in self.cluster.pods_of(self.trial) if pod.is_primary(wanted))
-
-    def _mind_pods(self, document: Json) -> bool:
-        """Follow the primary pod; whether the kind has put another in its place, which is an attempt of its own."""
-        pod = self._primary()
-        before, self._pod = self._pod, pod or self._pod
-        if pod is not None and before is not None and pod.uid != before.uid and _one_by_one(document):
-            if before.disrupted:
-                self._report(RunPhase.LOST, disrupted=True, detail=f"pod {before.name} was disrupted")
-            else:
-                self._report(RunPhase.ENDED, retry=True)
-            return True
-        follows = self.site.live and self.site.format is not None
-        if follows and pod is not None and self.site.primary_container in pod.started:
-            self._attach(pod).follow()
-        self._mind_trouble(document)
-        return False
-
-    def _mind_trouble(self, document: Json) -> None:
-        """Tell of a trouble once it has lasted, and of its end."""
-        trouble = self._what_it_waits_for(document)
-        now = time.monotonic()
-        if trouble != self._trouble:
-            self._trouble, self._troubled = trouble, now
-        if trouble == self._told or (trouble is not None and now - self._troubled < GRACE_SECONDS):
-            return
-        self._told = trouble
+    def _troubled(self, trouble: Trouble | None) -> None:
         if trouble is None:
             self._report(RunPhase.RUNNING)
         else:
             self._report(RunPhase.WAITING, reason=trouble.reason, detail=trouble.message)
 
-    def _what_it_waits_for(self, document: Json) -> Trouble | None:
-        if suspended(document):
-            queue = (document["metadata"].get("labels") or {}).get("kueue.x-k8s.io/queue-name")
-            where = f"in Kueue's queue {queue}" if queue else "until somebody sets its suspend to false"
-            return Trouble("Suspended", f"{document['kind']} {self.trial.name} is held back {where}")
-        pods = list(self.cluster.pods_of(self.trial))
-        if not pods:
-            self._look_up_events(document)
-            return self._trouble
-        return next((pod.trouble for pod in pods if pod.trouble is not None), None)
-
-    def _look_up_events(self, document: Json) -> None:
-        """Why there are no pods (a quota, an admission webhook) only the events of the object say."""
-        now = time.monotonic()
-        if now - self._since < GRACE_SECONDS or now - self._asked < RETRY[-1]:
-            return
-        self._asked = now
-        task = asyncio.create_task(self._read_events(document))
-        task.add_done_callback(lambda _: self._changed.set())
-
-    async def _read_events(self, document: Json) -> None:
-        selection = Selection(self.trial.namespace, fields=f"involvedObject.uid={document['metadata']['uid']}")
-        with suppress(ApiError):
-            async for page in self.cluster.api.pages(EVENTS, selection):
-                warnings = [item for item in page.items if item.get("type") == "Warning"]
-                for event in sorted(warnings, key=lambda item: str(item.get("lastTimestamp") or ""))[-1:]:
-                    self._trouble = Trouble(str(event.get("reason")), str(event.get("message")))
-
-    # Output
-
-    def _attach(self, pod: Pod) -> RunOutput:
-        if self._output is None or self._output.pod.uid != pod.uid:
-            self._output = RunOutput(self.cluster, self.site, pod, self._measured, self.order.position)
-        return self._output
-
     def _measured(self, items: list[Measurement]) -> None:
         self._report(None, measurements=tuple(items))
 
-    async def _finish(self, phase: RunPhase, **facts: Any) -> None:
-        """The last report, with what its output has to tell."""
-        notes: list[str] = []
-        found: list[Measurement] = []
-        if self.site.format is not None:
+    # Beginning
+
+    async def _obtain(self) -> bool:
+        """Whether the run object of this trial is there; where not, why was told."""
+        tries = 0
+        while not self._stop:
             try:
-                found = await self._rest()
+                missing = await self.run.obtain()
+            except Refused as error:
+                if error.status in INVALID and not by_admission(error):
+                    self._report(RunPhase.ENDED, reason="InvalidRunObject", detail=error.message)
+                    return False
+                trouble = of_refusal(error)
             except ApiError as error:
-                notes.append(f"its output cannot be read: {error.message}")
-        output = self._output
-        notes += output.notes() if output is not None else []
-        seen = output.seen if output is not None else ()
-        self._report(phase, measurements=tuple(found), seen=seen, notes=tuple(notes), **facts)
+                trouble = of_refusal(error)
+            except StoreUnavailable as error:
+                trouble = Trouble("ObservationLogUnavailable", str(error))
+            else:
+                return self._obtained(missing)
+            self._troubles.note(trouble, time.monotonic())
+            await self._pause(RETRY[min(tries, len(RETRY) - 1)])
+            tries += 1
+        return await self._give_up()
 
-    async def _rest(self) -> list[Measurement]:
-        pod = self._primary()
-        if pod is None:
-            await self.cluster.look_up_pods(self.trial)
-            pod = self._primary()
-        if pod is None:
-            pod = self._pod
-        if pod is None:
-            return []
-        return await self._attach(pod).rest()
+    def _obtained(self, missing: RunPhase | None) -> bool:
+        if missing is not None:
+            detail = "the run object has vanished" if missing is RunPhase.LOST else ""
+            self._report(missing, detail=detail)
+            return False
+        self._primaries.begun = self.run.begun
+        waiting = self.run.order.trial.waiting
+        if waiting is None or self.run.order.trial.state is not TrialState.RUNNING:
+            self._troubles.was_told(None)
+            self._report(RunPhase.RUNNING)
+        else:
+            # It was running and waiting before us, and is said to be so until we know better.
+            self._obstacles.said = Trouble(waiting.reason, waiting.message)
+            self._troubles.was_told(self._obstacles.said)
+        return True
 
+    async def _give_up(self) -> bool:
+        """Told to stop before it was there: whether it is there nevertheless, and has to be ended."""
+        while self.run.may_exist:
+            try:
+                if await self.run.adopt():
+                    return self._obtained(None)
+                break
+            except (Absent, Refused):
+                break
+            except ApiError:
+                await self._pause(RETRY[-1])
+        self._report(RunPhase.ENDED, stopped=True)
+        return False
 
-def _one_by_one(document: Json) -> bool:
-    """Whether the kind runs one primary pod after the other, so that a later one is another attempt."""
-    spec = document.get("spec") or {}
-    return document.get("kind") == "Job" and spec.get("parallelism", 1) == 1 and spec.get("completions", 1) == 1
+    # Attending
 
+    async def _step(self) -> bool:
+        """Look at what is; whether the attempt is over, and was told so."""
+        run = self.run
+        verdict = self._site.verdict(run.document)
+        told = self._stop and (self._stopping is not None or run.ending)
+        if verdict is not None and (verdict[0] or not told):
+            return await self._ended(*verdict)
+        if self._stop:
+            return await self._end()
+        if run.gone:
+            disrupted = any(pod.disrupted for pod in self._known())
+            self._report(RunPhase.LOST, disrupted=disrupted, detail="the run object was deleted by somebody else")
+            return True
+        return await self._attend()
 
-def _refusal(error: Refused) -> Trouble:
-    if "exceeded quota" in error.message:
-        return Trouble("QuotaExceeded", error.message)
-    return Trouble(error.reason or "Refused", error.message)
+    async def _ended(self, succeeded: bool, match: Match) -> bool:
+        """The run has its verdict. One that a disruption of the cluster failed is no failure of the trial's."""
+        if not succeeded and any(pod.disrupted for pod in self._known()):
+            if not await self._done(self.run.delete()):
+                return False
+            self._report(RunPhase.LOST, disrupted=True, detail=match.message or "a pod of its was disrupted")
+            return True
+        await self._settle()
+        if self._site.format is not None and self._primaries.over:
+            # What is known so far is of earlier pods; the attempt that has had the verdict begins with nothing.
+            self._report_replaced()
+            return True
+        self.over = True
+        await self._finish(document=self.run.document)
+        return True
+
+    async def _attend(self) -> bool:
+        """Follow its pods; whether the kind has put others in their place, which is an attempt of its own."""
+        run, pods = self.run, self.run.pods()
+        self._primaries.see(pods)
+        if self._primaries.over:
+            self._report_replaced()
+            return True
+        self._held = self._held or (is_held(run.document) and bool(self._primaries.newest))
+        if self._site.format is not None:
+            self._output.attend(self._primaries.newest, self._site.follows(run.document))
+        now = time.monotonic()
+        self._troubles.note(await self._obstacles.look(pods, now), now)
+        return False
+
+    def _report_replaced(self) -> None:
+        disrupted = self._held or any(pod.disrupted for pod in self._primaries.replaced)
+        if disrupted:
+            self._report(RunPhase.LOST, disrupted=True, detail="its pod was taken away by the cluster")
+        else:
+            self._report(RunPhase.ENDED, retry=True)
+
+    def _known(self) -> list[Pod]:
+        """Its pods, and those of the attempt that have vanished."""
+        pods = self.run.pods()
+        self._primaries.see(pods)
+        return [*pods, *self._primaries.newest]
+
+    async def _done(self, work: Any) -> bool:
+        """Whether the API server has done this; a refusal is told as what the run waits for."""
+        try:
+            await work
+        except ApiError as error:
+            self._troubles.note(of_refusal(error), time.monotonic())
+            return False
+        return True
+
+    # Ending
+
+    async def _end(self) -> bool:
+        """Bring the run to its end, and wait until nothing is left that could still print or report."""
+        run, now = self.run, time.monotonic()
+        if self._stopping is None:
+            await self._tell_to_end()
+            return False
+        left = [pod for pod in run.pods() if not pod.ended]
+        late = now - self._stopping
+        if (run.gone or (is_ended(run.document) and not self._deleting)) and not left:
+            await self._finish(stopped=True)
+            return True
+        if late > STOP_SECONDS:
+            what = f"pod {left[0].name}" if left else f"{run.document['kind']} {self.trial.name}"
+            await self._finish(stopped=True, detail=f"{what} was told to end and is still there")
+            return True
+        if late > KEPT_SECONDS and not self._deleting and not run.gone:
+            self._deleting = await self._done(run.delete())
+        return False
+
+    async def _tell_to_end(self) -> None:
+        run = self.run
+        if self._site.format is not None and not run.gone:
+            self._known()
+            await self._output.open(self._primaries.newest)  # its last words are gone with the pod
+        if run.gone or run.ending or await self._done(run.end(self._site.retain)):
+            self._stopping = time.monotonic()
+            self._changed.set()
+
+    async def _settle(self) -> None:
+        """Wait for what the watch of pods has yet to tell of a run that has its verdict."""
+        if self._site.format is None:
+            return
+        deadline = time.monotonic() + LAST_SECONDS
+        while (left := deadline - time.monotonic()) > 0:
+            self._known()
+            container = self._site.primary_container
+            if all(pod.ended or pod.left or pod.container(container).ended for pod in self._primaries.newest):
+                return
+            await self._pause(left)
+
+    async def _finish(self, **facts: Any) -> None:
+        """The last report, with what its output has to tell."""
+        found: list[Measurement] = []
+        notes: list[str] = []
+        if self._site.format is not None:
+            pods = await self._to_read()
+            found, notes = await self._output.rest(pods)
+            if not pods and not facts.get("stopped"):
+                notes.append(self._site.unread)
+        notes += self._output.notes()
+        facts = {**facts, "measurements": tuple(found), "notes": tuple(notes), "seen": self._output.seen}
+        self._report(RunPhase.ENDED, **facts)
+
+    async def _to_read(self) -> list[Pod]:
+        """The pods whose output counts."""
+        self._known()
+        if not self._primaries.newest and not self.run.gone:
+            with suppress(ApiError):
+                naming = self._site.naming(self.run.document)
+                self._primaries.see(await self.run.cluster.pods.look_up(self.trial, naming))
+        return self._primaries.newest

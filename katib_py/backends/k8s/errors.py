@@ -57,7 +57,7 @@ def error_of(status: int, body: bytes) -> ApiError:
     message = message or body[:200].decode(errors="replace") or f"the API server answers HTTP {status}"
     if status == 422 and not (details.get("details") or {}).get("causes"):
         # Of an invalid object Kubernetes names the fields. Without any it is a JSON Patch whose test does not hold.
-        return Changed(status, reason, "the object is not as the change takes it to be")
+        return Changed(status, reason, f"the object is not as the change takes it to be: {message}")
     return _kind(status, reason)(status, reason, message)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
+import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final, NamedTuple
 from urllib.parse import urlencode
 
@@ -14,14 +15,13 @@ from katib_py.collectors.collector import Heard
 from katib_py.collectors.files import Format
 from katib_py.collectors.lines import Line, LineSplitter
 from katib_py.core.objective import Measurement
-from katib_py.core.times import from_microseconds, parse_rfc3339, to_microseconds
+from katib_py.core.times import format_rfc3339, from_microseconds, parse_rfc3339, to_microseconds
 
 # A position is the microsecond of the line and which of its measurements it is: the same however often the log is read,
 # and in order also when the kubelet has rotated the file that bytes would be counted in.
 PER_MICROSECOND: Final = 4096
 SILENT_SECONDS: Final = 3600.0
 REDRAWN: Final = b"\0"  # stands for a carriage return: a line that is drawn anew has one time stamp for all
-FRACTION: Final = re.compile(rb"\.(\d{6})\d*")
 
 
 class Output(NamedTuple):
@@ -32,9 +32,15 @@ class Output(NamedTuple):
     container: str
 
 
+def _second(position: int) -> datetime:
+    return from_microseconds(position // PER_MICROSECOND).replace(microsecond=0)
+
+
 class LogReader:
     """Reads one container's output; what was read before is passed over when it reads again.
 
+    The API takes no place to go on from but a whole second. So the lines of the newest second are remembered, whatever
+    their order: two streams of one container are stamped apart from each other, and a rotated file lacks some of them.
     With `position`, that of a measurement, the first reading begins in its second.
     """
 
@@ -43,9 +49,8 @@ class LogReader:
         self._api = api
         self._format = format
         self._heard = Heard()
-        self._since = b"" if position is None else _second(position)
-        self._stamp = b""  # of the newest line
-        self._same = 0  # lines that had it
+        self._second = None if position is None else _second(position)  # of the newest line
+        self._lines: Counter[int] = Counter()  # the digests of the lines of that second
         self._microsecond = 0
         self._ordinal = 0
 
@@ -58,65 +63,59 @@ class LogReader:
         """What was odd since the last call."""
         return self._heard.notes()
 
-    async def read(self, follow: bool, growing: bool = False) -> AsyncIterator[list[Measurement]]:
+    async def read(
+        self, follow: bool = False, last: bool = False, opened: asyncio.Event | None = None
+    ) -> AsyncIterator[list[Measurement]]:
         """What is new, as it comes; with `follow` until the container has ended. Raises ApiError.
 
-        Where the log is still growing, a last line without its end is left for the next reading.
+        A line without its end is left for the next reading, unless this is the `last`. `opened` is set once lines that
+        come from now on are not missed.
         """
-        query = {"container": self.output.container, "timestamps": "true"}
-        if since := self._stamp[:19] or self._since:
-            # The API server takes whole seconds; the lines of that second which were read are passed over.
-            query["sinceTime"] = f"{since.decode()}Z"
-        if follow:
-            query["follow"] = "true"
-        path = f"{PODS.path(self.output.namespace, self.output.pod, 'log')}?{urlencode(query)}"
-        lines, passing = LineSplitter(), _Passing(self._stamp, self._same)
-        async with self._api.stream(path, SILENT_SECONDS) as response:
+        again = self._lines.copy()
+        lines = LineSplitter()
+        async with self._api.stream(self._path(follow), SILENT_SECONDS) as response:
+            if opened is not None:
+                opened.set()
             async for chunk in response.content.iter_any():
                 whole = lines.feed(chunk.replace(b"\r", REDRAWN))
-                if found := [item for line in whole for item in self._line(line, passing)]:
+                if found := [item for line in whole for item in self._line(line, again)]:
                     yield found
-        if not growing and (found := [item for line in lines.finish() for item in self._line(line, passing)]):
+        if last and (found := [item for line in lines.finish() for item in self._line(line, again)]):
             yield found
 
-    def _line(self, line: Line, passing: _Passing) -> list[Measurement]:
+    def _path(self, follow: bool) -> str:
+        query = {"container": self.output.container, "timestamps": "true"}
+        if self._second is not None:
+            query["sinceTime"] = format_rfc3339(self._second)
+        if follow:
+            query["follow"] = "true"
+        return f"{PODS.path(self.output.namespace, self.output.pod, 'log')}?{urlencode(query)}"
+
+    def _line(self, line: Line, again: Counter[int]) -> list[Measurement]:
         stamp, _, text = line.text.partition(b" ")
-        if passing.over(stamp):
-            return []
-        self._same = self._same + 1 if stamp == self._stamp else 1
-        self._stamp = stamp
-        moment = parse_rfc3339(FRACTION.sub(rb".\1", stamp).decode(errors="replace"))
+        moment = parse_rfc3339(stamp.decode(errors="replace"))
         if moment is None:
+            self._heard.once("stamp", f"its output cannot be read: {line.text[:200].decode(errors='replace')}")
             return []
+        digest = hash(line.text)
+        if again[digest]:
+            again[digest] -= 1
+            return []
+        self._remember(moment.replace(microsecond=0), digest)
         found: list[Measurement] = []
         for piece in text.split(REDRAWN):
             found += self._format.parse(Line(0, piece, line.cut), moment, self._heard)
         return [item._replace(position=self._position(moment)) for item in found]
 
+    def _remember(self, second: datetime, digest: int) -> None:
+        if self._second is None or second > self._second:
+            self._second = second
+            self._lines.clear()
+        if second == self._second:
+            self._lines[digest] += 1
+
     def _position(self, moment: datetime) -> int:
-        microsecond = to_microseconds(moment.astimezone(UTC))
+        microsecond = to_microseconds(moment)
         self._ordinal = self._ordinal + 1 if microsecond == self._microsecond else 0
         self._microsecond = microsecond
         return microsecond * PER_MICROSECOND + min(self._ordinal, PER_MICROSECOND - 1)
-
-
-def _second(position: int) -> bytes:
-    """The second that the position is in, as a stamp begins with it."""
-    return f"{from_microseconds(position // PER_MICROSECOND):%Y-%m-%dT%H:%M:%S}".encode()
-
-
-class _Passing:
-    """Passes over the lines up to the newest that was read before."""
-
-    def __init__(self, stamp: bytes, same: int) -> None:
-        self._stamp = stamp
-        self._left = same
-
-    def over(self, stamp: bytes) -> bool:
-        """Whether the line with this stamp was read before."""
-        if not self._stamp or stamp > self._stamp:
-            return False
-        if stamp < self._stamp:
-            return True
-        self._left -= 1
-        return self._left >= 0

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from katib_py.backends.k8s.cluster import Cluster
-from katib_py.backends.k8s.course import Announce, Course
+from katib_py.backends.k8s.course import Course
 from katib_py.backends.k8s.disposal import Rest
+from katib_py.backends.k8s.run_object import Announce, RunObject
 from katib_py.backends.k8s.site import Site
 from katib_py.controller.ports import RunOrder, RunReport
 
@@ -31,7 +32,7 @@ class KubeRunner:
 
     def start(self, order: RunOrder) -> None:
         """Have this attempt running: creates its object, or takes over what is there already."""
-        course = Course(self._cluster, self._site, order, self._tell, self._announce)
+        course = Course(RunObject(self._cluster, self._site, order, self._announce), self._tell)
         self._courses[order.name] = course
         course.begin().add_done_callback(self._ended)
 
@@ -55,9 +56,9 @@ class KubeRunner:
         closing = asyncio.create_task(course.close())
         self._tasks.add(closing)
         closing.add_done_callback(self._tasks.discard)
-        if not retain and course.over and course.made is not None:
-            resource, uid = course.made
-            self._cluster.disposal.add(Rest(resource, course.trial, uid))
+        run = course.run
+        if not retain and course.over and run.resource is not None:
+            self._cluster.disposal.add(Rest(run.resource, run.trial, run.uid))
 
     async def close(self) -> None:
         """Let go of every run without ending it."""

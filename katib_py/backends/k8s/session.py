@@ -9,13 +9,13 @@ from typing import Any, Final
 
 from katib_py.backends.k8s.api import Api, Json
 from katib_py.backends.k8s.cluster import Cluster
-from katib_py.backends.k8s.course import Announce
 from katib_py.backends.k8s.errors import Absent
 from katib_py.backends.k8s.event_writer import EventWriter
 from katib_py.backends.k8s.informer import Informer
 from katib_py.backends.k8s.metrics import Metrics
 from katib_py.backends.k8s.observations import RemoteLogs, RemoteObservations
 from katib_py.backends.k8s.resources import CONFIG_MAPS
+from katib_py.backends.k8s.run_object import Announce
 from katib_py.backends.k8s.runner import KubeRunner
 from katib_py.backends.k8s.services import Services
 from katib_py.backends.k8s.site import REPORTED, Site
@@ -28,6 +28,7 @@ from katib_py.controller.engine import Engine
 from katib_py.controller.platform import Platform, Render, WallClock
 from katib_py.controller.ports import Key, RunOrder
 from katib_py.core import names
+from katib_py.core.disruption import forgiving
 from katib_py.core.early_stopping import STOPPERS
 from katib_py.core.experiment import CollectorKind, Experiment, ResumePolicy
 from katib_py.core.load import load_experiment
@@ -40,9 +41,8 @@ from katib_py.core.trial import TrialRecord
 from katib_py.core.validate import Checks
 
 COMPANY_SECONDS: Final = 0.005
-PATIENCE_SECONDS: Final = (
-    60.0  # then the runs are let go of, as their output would fill the memory, and looked for again
-)
+# Then the runs are let go of, as their output would fill the memory, and looked for again.
+PATIENCE_SECONDS: Final = 60.0
 NEW_AT_ONCE: Final = 8  # trials that one experiment creates in a turn
 
 
@@ -150,7 +150,7 @@ class Plant:
             uid = board.trial_uid(trial)
             token = self.db_manager.token(namespace, trial.name, uid)
             told = {names.ENV_TRIAL_NAME: trial.name, names.ENV_TRIAL_UID: uid, **token, **env}
-            return mark(run, own, told)
+            return forgiving(mark(run, own, told))
 
         return render
 

@@ -11,7 +11,7 @@ from katib_py.collectors.text import TextFormat
 from katib_py.core.conditions import Condition, Match
 from katib_py.core.experiment import CollectorKind, Experiment
 from katib_py.core.kinds import KINDS
-from katib_py.core.names import API_VERSION, LABEL_EXPERIMENT, LABEL_TRIAL
+from katib_py.core.names import ANNOTATION_ATTEMPT, API_VERSION, LABEL_EXPERIMENT, LABEL_TRIAL
 
 # Only what is printed is read by the controller; a sidecar or the program itself reports the rest.
 READ_HERE: Final = CollectorKind.STDOUT
@@ -59,7 +59,29 @@ class Site:
             return True, succeeded
         return None
 
-    def object(self, document: Mapping[str, Any], trial_uid: str) -> dict[str, Any]:
+    def follows(self, document: Mapping[str, Any]) -> bool:
+        """Whether output is read while the run lasts: somebody decides on it, or its pods may go before the end."""
+        spec = document.get("spec")
+        policy = spec.get("runPolicy") if isinstance(spec, Mapping) else None
+        vanishes = isinstance(policy, Mapping) and policy.get("cleanPodPolicy") == "All"
+        vanishes = vanishes or (isinstance(spec, Mapping) and "podGC" in spec)
+        return self.format is not None and (self.live or vanishes)
+
+    @property
+    def unread(self) -> str:
+        """Why no output could be read, where no pod is the one that it comes from."""
+        labels = ", ".join(f"{key}={value}" for key, value in self.primary_labels.items())
+        with_labels = f" with the labels {labels}" if labels else ""
+        return (
+            f"no output was read: no pod of the run{with_labels} was seen that has a container {self.primary_container}"
+        )
+
+    def naming(self, document: Mapping[str, Any]) -> str:
+        """The label that names the run on pods of its kind that do not get ours."""
+        kind = KINDS.get(str(document.get("kind")))
+        return kind.naming if kind is not None else ""
+
+    def object(self, document: Mapping[str, Any], trial_uid: str, attempt: int) -> dict[str, Any]:
         """The run object as it is created: owned by its Trial and labelled, so that it can be watched."""
         metadata = document["metadata"]
         owner = {
@@ -72,29 +94,9 @@ class Site:
         }
         labels = {LABEL_EXPERIMENT: self.experiment, LABEL_TRIAL: metadata["name"]}
         labels = {**(metadata.get("labels") or {}), **labels}
-        return {**document, "metadata": {**metadata, "labels": labels, "ownerReferences": [owner]}}
-
-
-def suspended(document: Mapping[str, Any]) -> bool:
-    """Whether the run object's pods are held back by its own switch."""
-    value: Any = document
-    for step in _switch(document):
-        value = value.get(step) if isinstance(value, Mapping) else None
-    return value is True
-
-
-def switch(document: Mapping[str, Any], off: bool) -> dict[str, Any] | None:
-    """The merge patch that holds the run object's pods back or lets them go; None for a kind without such a switch."""
-    path = _switch(document)
-    if not path:
-        return None
-    patch: Any = off
-    for step in reversed(path):
-        patch = {step: patch}
-    changed: dict[str, Any] = patch
-    return changed
-
-
-def _switch(document: Mapping[str, Any]) -> tuple[str, ...]:
-    kind = KINDS.get(str(document.get("kind")))
-    return kind.suspend if kind is not None else ()
+        metadata = {**metadata, "labels": labels, "ownerReferences": [owner]}
+        if attempt > 1:
+            # Later attempts may be pods of this very object: so they can be counted.
+            annotations = {**(metadata.get("annotations") or {}), ANNOTATION_ATTEMPT: str(attempt)}
+            metadata["annotations"] = annotations
+        return {**document, "metadata": metadata}

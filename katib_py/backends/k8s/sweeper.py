@@ -9,14 +9,12 @@ from typing import Final
 from katib_py.backends.k8s.cluster import Cluster
 from katib_py.backends.k8s.disposal import Rest
 from katib_py.backends.k8s.errors import ApiError
-from katib_py.backends.k8s.ledger import owned_by
 from katib_py.backends.k8s.observations import RemoteLogs
 from katib_py.backends.k8s.trials import Trials
 from katib_py.core.errors import StoreUnavailable
 
 PAUSE_SECONDS: Final = 60.0
 FIRST_SECONDS: Final = 5.0
-LISTED_SECONDS: Final = 5.0  # a kind that we may not list is looked at again the next time
 
 
 class Sweeper:
@@ -37,19 +35,19 @@ class Sweeper:
     async def _watch(self) -> None:
         """Have every kind watched that a trial ever ran as: experiments that have ended need none any more."""
         for api_version, kind in sorted(self._trials.kinds):
-            with suppress(ApiError, TimeoutError):
+            with suppress(ApiError):  # a kind that we may not list is looked at again the next time
                 resource = await self._cluster.kinds.resource({"apiVersion": api_version, "kind": kind})
-                await asyncio.wait_for(self._cluster.kinds.watch(resource).ready(), LISTED_SECONDS)
+                await self._cluster.kinds.watched(resource)
 
     def _sweep(self) -> None:
         """Look once. What is being followed is its follower's to delete."""
-        for resource, informer in self._cluster.kinds.watched():
-            for name, document in informer.items():
+        for resource, informer in self._cluster.kinds.informers():
+            for name, seen in informer.items():
                 trial = self._trials.get(name)
                 if trial is None or not trial.finished or trial.retain or self._cluster.follows(name):
                     continue
-                if owned_by(document, trial.uid) and not document["metadata"].get("deletionTimestamp"):
-                    self._cluster.disposal.add(Rest(resource, name, document["metadata"]["uid"]))
+                if seen.owner == trial.uid and not seen.leaving:
+                    self._cluster.disposal.add(Rest(resource, name, seen.uid))
 
 
 class LogSweeper:

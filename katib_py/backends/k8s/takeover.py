@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 class Takeover:
-    """Takes over Katib's experiments, takes its finalizers from what is being deleted, and ends the services it started.
+    """Takes over Katib's experiments, takes its finalizers from what is being deleted, and ends its services.
 
     Katib's rows in the log know the names of their trials alone; here they are given to the trials.
     """

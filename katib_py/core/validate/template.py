@@ -9,6 +9,7 @@ from typing import Any, Final
 from katib_py.core import conditions
 from katib_py.core.errors import InvalidInput, Problem, listed, show
 from katib_py.core.experiment import ExperimentSpec, TrialParameter, TrialTemplate
+from katib_py.core.kinds import KINDS
 from katib_py.core.parse import nearest
 from katib_py.core.pods import pods, primary_pod
 from katib_py.core.template import METADATA, ConfigMaps, Source, metadata_text, read_source
@@ -168,7 +169,8 @@ def _placeholder_problems(template: TrialTemplate, source: Source, where: str) -
 def _container_problems(template: TrialTemplate, run: Mapping[str, Any]) -> Iterator[Problem]:
     """The primary container must be there, where the run shows its containers: a TrainJob's come from its runtime."""
     found = pods(run)
-    if not template.primary_container_name or not found or any(pod.place.name for pod in found):
+    name, kind = template.primary_container_name, KINDS.get(str(run.get("kind")))
+    if not name or not found or any(pod.place.name for pod in found) or (kind is not None and name in kind.added):
         return
     if primary_pod(run, template) is None:
         names = listed(dict.fromkeys(name for pod in found for name, _ in pod.containers()))

@@ -150,3 +150,18 @@ def controller(api_server, crds, namespace, tmp_path):
     """A controller of the test's own namespace, which acts."""
     with Controller(api_server.kubeconfig, tmp_path / "controller", namespace) as process:
         yield process
+
+
+@pytest.fixture(scope="module")
+def shared_namespace(api_server):
+    """A namespace for all tests of a module."""
+    name = api_server.namespace(f"test-{uuid.uuid4().hex[:8]}")
+    yield name
+    api_server.client.delete(f"/api/v1/namespaces/{name}")
+
+
+@pytest.fixture(scope="module")
+def shared_controller(api_server, crds, shared_namespace, tmp_path_factory):
+    """A controller of the module's namespace, which acts."""
+    with Controller(api_server.kubeconfig, tmp_path_factory.mktemp("controller"), shared_namespace) as process:
+        yield process

@@ -1,6 +1,6 @@
 """Objects and rows as the controllers of Katib 0.19 leave them, made in one namespace of a server.
 
-katib = Katib(client, "team-a"); experiment = katib.experiment(); trial = katib.trial(experiment, given("team-a-x", "0.1"))
+katib = Katib(client, "team-a"); trial = katib.trial(katib.experiment(), given("team-a-x", "0.1"))
 """
 
 from support.cluster.experiments import GROUP

@@ -55,6 +55,10 @@ class PlayedNode:
         log.ended = True
         log.wake()
 
+    def forget(self, namespace, pod, container="main"):
+        """The log is that of a new container."""
+        self._logs.pop((namespace, pod, container), None)
+
     async def __aenter__(self):
         app = web.Application()
         app.router.add_get("/containerLogs/{namespace}/{pod}/{container}", self._serve)
@@ -104,7 +108,8 @@ class PlayedNode:
             text = b"".join(_written(log.lines[place:], asked))
             place = len(log.lines)
             if text:
-                await answer.write(text)
+                with suppress(ConnectionResetError):  # whoever followed is gone
+                    await answer.write(text)
             elif log.ended or asked.get("follow") != "true":
                 return
             else:
