@@ -1,17 +1,11 @@
-import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from support.environments import find_uv
 
 REPOSITORY = Path(__file__).parents[2]
-
-
-def find_uv() -> str | None:
-    beside = Path(sys.executable).parent / "uv"
-    return str(beside) if beside.exists() else shutil.which("uv") or os.environ.get("UV")
 
 
 @pytest.fixture(scope="session")
