@@ -84,7 +84,7 @@ def _writes() -> Iterator[Writes]:
         del trial["metadata"]["uid"]
         yield Writes(
             trial,
-            site.object(run, record.uid),
+            site.object(run, record.uid, record.attempt),
             {"status": _complete(time_text(now))},
             {"status": trial_status(record)},
             {"status": trial_status(ended)},

@@ -16,7 +16,7 @@ from support.cluster.played import PlayedJobs
 from support.cluster.pushing import Pushing
 
 from benchmarks.controlplane.loop import CONCURRENCY, loop
-from benchmarks.controlplane.rig import NAMESPACE, Rig, machine, rig
+from benchmarks.controlplane.rig import NAMESPACE, Rig, Usage, machine, rig
 
 LOOP_TRIALS = 500
 LABEL = "katib.kubeflow.org/experiment"
@@ -115,40 +115,28 @@ async def _watch(client: AsyncClient, clock: Clock, names: set[str]) -> None:
             return
 
 
-class Usage:
-    """The processor seconds that a stretch of work cost, by process."""
-
-    def __init__(self, rig: Rig) -> None:
-        self._rig = rig
-        self._before = rig.processor_seconds()
-
-    def since(self) -> dict[str, float]:
-        """Up to now."""
-        now = self._rig.processor_seconds()
-        return {name: round(spent - self._before.get(name, 0.0), 2) for name, spent in now.items()}
-
-
 async def measure(cases: Mapping[str, Case]) -> Cell:
     """One round on a fresh rig: the loops, the cases, the loops again."""
-    cell: Cell = {**machine(), "loop": {str(width): [] for width in CONCURRENCY}, "cases": {}}
+    cell: Cell = {**machine(), "loop": {str(width): [] for width in CONCURRENCY}, "loop others": [], "cases": {}}
     with rig() as place:
-        await _loops(place, cell, 100)  # the API server's first writes are slow
-        cell["loop"] = {str(width): [] for width in CONCURRENCY}
+        await loop(place.kubeconfig, CONCURRENCY[0], 100)  # the API server's first writes are slow
         await _loops(place, cell)
         place.controller().start()
         await run(place, Case(1, 10, 5, 10, 0, 0), "warm-up")
         for number, (name, case) in enumerate(cases.items()):
             usage = Usage(place)
             clock = await run(place, case, f"case-{number}")
-            cell["cases"][name] = _figures(clock, case) | {"cpu": usage.since()}
+            cell["cases"][name] = _figures(clock, case) | {"cpu": usage.since(), "others": usage.others()}
         place.controllers[0].stop()
         await _loops(place, cell)
     return cell
 
 
-async def _loops(place: Rig, cell: Cell, trials: int = LOOP_TRIALS) -> None:
+async def _loops(place: Rig, cell: Cell) -> None:
     for width in CONCURRENCY:
-        cell["loop"][str(width)].append(round(await loop(place.kubeconfig, width, trials), 1))
+        usage = Usage(place)
+        cell["loop"][str(width)].append(round(await loop(place.kubeconfig, width, LOOP_TRIALS), 1))
+        cell["loop others"].append(usage.others())
 
 
 def _figures(clock: Clock, case: Case) -> Cell:
@@ -159,20 +147,30 @@ def _figures(clock: Clock, case: Case) -> Cell:
     }
 
 
-HEADER = ("case", "trials/s", "of the loop", "of Katib", "first Job, median", "worst", "CPU ms per trial: controller")
+HEADER = (
+    "case",
+    "trials/s",
+    "of the loop",
+    "of Katib",
+    "first Job, median",
+    "worst",
+    "CPU ms per trial: controller",
+    "API server and etcd",
+    "cores that others used",
+)
 
 
 def table(cells: list[Cell]) -> Iterator[str]:
     """The rows: medians over the rounds; of the first Jobs the worst of all rounds too."""
-    yield f"| {' | '.join(HEADER)} | kube-apiserver and etcd | load |"
-    yield "|---" * (len(HEADER) + 2) + "|"
-    load = statistics.median(cell["load"] for cell in cells)
+    yield f"| {' | '.join(HEADER)} |"
+    yield "|---" * len(HEADER) + "|"
+    busy = statistics.median(used for cell in cells for used in cell["loop others"])
     for width in map(str, CONCURRENCY):
         rates = [rate for cell in cells for rate in cell["loop"][width]]
-        yield f"| bare loop, {width} at a time | {statistics.median(rates):.0f} |  |  |  |  |  |  | {load} |"
+        yield f"| bare loop, {width} at a time | {statistics.median(rates):.0f} |{' |' * 6} {busy:.1f} |"
     for name, case in CASES.items():
         if found := [(cell["cases"][name], cell["loop"][str(case.beside)]) for cell in cells if name in cell["cases"]]:
-            yield f"| {' | '.join([name, *_row(case, found), str(load)])} |"
+            yield f"| {' | '.join([name, *_row(case, found)])} |"
 
 
 def _row(case: Case, found: list[tuple[Cell, list[float]]]) -> Iterator[str]:
@@ -186,3 +184,4 @@ def _row(case: Case, found: list[tuple[Cell, list[float]]]) -> Iterator[str]:
     for names in (("controller 0",), ("kube-apiserver", "etcd")):
         spent = statistics.median(sum(figures["cpu"].get(name, 0.0) for name in names) for figures, _ in found)
         yield f"{1000 * spent / case.all_trials:.1f}"
+    yield f"{statistics.median(figures['others'] for figures, _ in found):.1f}"

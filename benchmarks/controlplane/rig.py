@@ -90,6 +90,29 @@ def _service(stack: ExitStack, folder: Path, module: str, arguments: Sequence[st
     return server, server.tail().partition(LISTENING)[2].split()[0]
 
 
+class Usage:
+    """What a stretch of work cost in processor time, and how much of the machine others took meanwhile."""
+
+    def __init__(self, place: Rig) -> None:
+        self._place = place
+        self._before, self._busy, self._begin = place.processor_seconds(), _busy_seconds(), time.monotonic()
+
+    def since(self) -> dict[str, float]:
+        """Seconds by process, up to now."""
+        now = self._place.processor_seconds()
+        return {name: round(spent - self._before.get(name, 0.0), 2) for name, spent in now.items()}
+
+    def others(self) -> float:
+        """Cores that others used, up to now."""
+        busy, passed = _busy_seconds() - self._busy, time.monotonic() - self._begin
+        return round(max(0.0, busy - sum(self.since().values())) / passed, 2)
+
+
+def _busy_seconds() -> float:
+    times = psutil.cpu_times()
+    return float(sum(times) - times.idle - times.iowait - times.guest - times.guest_nice)
+
+
 def _seconds(pid: int) -> float:
     try:
         times = psutil.Process(pid).cpu_times()
