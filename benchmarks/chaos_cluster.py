@@ -46,6 +46,7 @@ from katib_py.backends.k8s.resources import LEASES  # noqa: E402
 from katib_py.observations.remote import RemoteLog  # noqa: E402
 
 NAMESPACE: Final = "chaos"
+STANDS_BY: Final = "stands by"
 LEADS: Final = re.compile(r"(\S+) leads$", re.MULTILINE)
 DRIVES: Final = "driving the experiments"
 CONFIG: Final = """\
@@ -102,6 +103,7 @@ class Campaign:
         self.folder = Path(tempfile.mkdtemp(prefix="chaos-cluster-", dir=options.folder))
         self.accounts = self.folder / "accounts"
         self.accounts.mkdir()
+        self.begins: dict[Controller, int] = {}  # where the log of each one's present life begins
 
     async def run(self) -> None:
         """The whole campaign."""
@@ -198,7 +200,11 @@ class Campaign:
         ]
         for controller in self.controllers:
             stack.callback(end, controller)
-            controller.launch()
+            self.launch(controller)
+
+    def launch(self, controller: Controller) -> None:
+        """Start it, whether it will act or stand by."""
+        self.begins[controller] = controller.launch()
 
     # Striking
 
@@ -219,21 +225,23 @@ class Campaign:
     async def kill(self) -> None:
         """SIGKILL for who acts, sometimes once more while it starts again."""
         leader = await self.leader()
-        begin = time.monotonic()
-        leader.kill()
         if self.facts.replicas > 1:
-            await self.takeover(leader, begin)
+            await self.take_over(leader)
+        else:
+            leader.kill()
         await asyncio.sleep(self.dice.uniform(0, 1))
-        leader.launch()
+        self.launch(leader)
         if self.dice.random() < 0.5:
             await asyncio.sleep(self.dice.uniform(0, 3))
             leader.kill()
-            leader.launch()
+            self.launch(leader)
 
-    async def takeover(self, leader: Controller, begin: float) -> None:
-        """Another one acts, and soon."""
+    async def take_over(self, leader: Controller) -> None:
+        """The leader dies, and the other one, which stands by, acts soon."""
         (other,) = (one for one in self.controllers if one is not leader)
-        known = other.said().count(DRIVES)
+        await self.until(lambda: self.stands_by(other), "nobody stands by")
+        known, begin = other.said().count(DRIVES), time.monotonic()
+        leader.kill()
         await self.until(lambda: other.said().count(DRIVES) > known, "nobody takes over")
         seconds = time.monotonic() - begin
         self.facts.takeover = max(self.facts.takeover, seconds)
@@ -283,6 +291,11 @@ class Campaign:
             if found and found[-1][1] == identity and DRIVES in said[found[-1].end() :]:
                 return controller
         return None
+
+    def stands_by(self, controller: Controller) -> bool:
+        """Whether it is there, and waits for the lease."""
+        said = controller.said(self.begins[controller])
+        return said.rfind(STANDS_BY) > said.rfind(" leads")
 
     # Looking
 
@@ -354,6 +367,7 @@ def main() -> None:
     parser.add_argument("--keep", action="store_true", help="keep every campaign's folder")
     parser.add_argument("--folder", type=Path, help="where the campaigns' folders are made; default: TMPDIR")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     print(HEAD, flush=True)
     wrong = False
     for number in options.only or range(options.campaigns):

@@ -1,7 +1,6 @@
-"""A run and what is told of it late: of the object before, of one that is gone, or by a defect."""
+"""A run and what is told of it late: of the object before, or of one that is gone."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 from support.cluster.experiments import experiment
@@ -71,8 +70,8 @@ async def test_news_of_another_object_of_the_trial_changes_nothing(runs, api_ser
     assert (await runs.report()).phase is RunPhase.RUNNING
     stored = api_server.client.get(JOBS.path(namespace, NAME))
     earlier = {**stored, "metadata": {**stored["metadata"], "uid": "earlier"}, "status": FAILED}
-    runs.follower.object_changed(earlier)
-    runs.follower.object_gone("earlier")
+    runs.follower.object_changed(JOBS, earlier)
+    runs.follower.object_gone(JOBS, "earlier")
     async with PlayedJobs(api_server.kubeconfig, namespace=namespace):
         ended = await runs.report()
     assert ended.phase is RunPhase.ENDED
@@ -80,24 +79,17 @@ async def test_news_of_another_object_of_the_trial_changes_nothing(runs, api_ser
 
 
 async def test_an_object_that_went_while_it_was_being_read_is_gone(runs, api_server, namespace):
-    document = Site.of(default(Experiment.model_validate(experiment()))).object(runs.document, runs.order.trial_uid)
+    document = Site.of(default(Experiment.model_validate(experiment()))).object(runs.document, runs.order.trial_uid, 1)
     stored = api_server.client.post(JOBS.path(namespace), document)
     get = runs.cluster.api.get
 
     async def slow(*arguments):
         found = await get(*arguments)
         api_server.client.delete(JOBS.path(namespace, NAME), propagationPolicy="Background")
-        runs.follower.object_gone(stored["metadata"]["uid"])
+        runs.follower.object_gone(JOBS, stored["metadata"]["uid"])
         return found
 
     runs.cluster.api.get = slow
     runs.runner.start(runs.order)
     assert (await runs.report()).phase is RunPhase.RUNNING
     assert (await runs.report()).phase is RunPhase.LOST
-
-
-async def test_a_defect_in_attending_to_a_run_is_raised_and_not_waited_for(runs):
-    runs.runner.start(replace(runs.order, document={"metadata": runs.document["metadata"], "kind": 7}))
-    runs.cluster.kinds.resource = lambda document: document["no such key"]
-    with pytest.raises(KeyError):
-        await runs.report()

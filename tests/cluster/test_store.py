@@ -174,6 +174,15 @@ async def test_a_trial_that_another_controller_made_is_taken_for_what_it_is(made
     assert await other.commit(made.key, assigning_again(1)) == {"demo-1": trial.uid}
 
 
+async def test_what_was_assigned_was_asked_for_though_the_controller_died_before_it_said_so(made):
+    await begun(made, 0, 1)
+    made.client.patch(made.path(SUGGESTIONS), {"spec": {"requests": 1}})
+    store = made.store()
+    assert (await store.load(made.key)).suggestion.requests == 2
+    await store.commit(made.key, changed(status=STATUS))
+    assert made.suggestion()["spec"]["requests"] == 2
+
+
 async def test_a_trial_of_other_parameters_is_not_taken_for_ours(made):
     _, other, trial = await behind(made)
     strange = replace(trial.assignment, parameters=(("lr", "0.25"), ("layers", "3")))

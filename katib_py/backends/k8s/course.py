@@ -61,10 +61,9 @@ class Course:
         self._held = False  # whether its pods were held back since they were looked at first
         self._changed = asyncio.Event()
 
-    def begin(self) -> asyncio.Task[None]:
-        """Start on it; the task that attends to it."""
+    def begin(self) -> None:
+        """Start on it."""
         self._task = asyncio.create_task(self._go())
-        return self._task
 
     def stop(self) -> None:
         """End the run; an ENDED report follows."""

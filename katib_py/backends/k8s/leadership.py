@@ -51,6 +51,7 @@ class Leadership:
 
     async def acquired(self) -> None:
         """Return once the lease is ours."""
+        standing_by = False
         while True:
             pause = RENEW_SECONDS
             try:
@@ -60,6 +61,9 @@ class Leadership:
                     log.info("%s leads", self._identity)
                     return
                 pause = min(pause, left)
+                if not standing_by:
+                    standing_by = True
+                    log.info("%s stands by", self._identity)
             except (ApiError, TimeoutError) as error:
                 self._complain(error)
             await asyncio.sleep(pause)

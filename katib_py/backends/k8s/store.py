@@ -71,7 +71,9 @@ class KubeStore:
         # Of one that is being deleted the name is taken: it is made again once it has gone.
         unused = assignments_without(read, {trial.name for trial in trials} | leaving)
         assigned = self._ledger.count_at_least(max(0, len(trials), *(t.assignment.index + 1 for t in trials)))
-        record = SuggestionRecord(read.requests, assigned, read.ended, read.failed, read.settings)
+        # What was assigned was asked for, though a controller may have died before it said so.
+        requests = max(read.requests, assigned)
+        record = SuggestionRecord(requests, assigned, read.ended, read.failed, read.settings)
         self._kept = Kept(experiment, Written.of(document), record, {item.name for item in unused})
         generation = document["metadata"]["generation"]
         return Stored(experiment, generation, record, unused, tuple(sorted(live, key=lambda t: t.assignment.index)))
