@@ -118,7 +118,7 @@ def _text(name: str, value: SupportsFloat | str) -> str:
     """The value as it prints itself where that is a number (numpy's 0.1 stays 0.1), else as a float (a tensor's)."""
     for text in (str, lambda number: repr(float(number))):
         try:
-            float(shown := text(value))
+            float(shown := text(value).strip())
         except (TypeError, ValueError):
             continue
         return shown

@@ -69,6 +69,7 @@ def test_a_trial_reports_its_metrics_in_order(trial, engine):
     [
         (1, "1"),
         ("1e-3", "1e-3"),
+        (" 0.5\n", "0.5"),
         (np.float32(0.1), "0.1"),
         (np.array([0.5]).reshape(()), "0.5"),
         (True, "1.0"),

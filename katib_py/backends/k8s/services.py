@@ -61,6 +61,7 @@ class Services:
             experiment,
             config.suggestion(experiment.spec.algorithm.algorithm_name),
             config.early_stopping(name) if name else SHARED,
+            OwnChannels(f"{service_name(experiment)}.{experiment.metadata.namespace}", self._observe),
         )
 
     def channel(self, address: str) -> Any:
@@ -68,10 +69,6 @@ class Services:
         if address not in self._channels:
             self._channels[address] = channel_to(address, self._observe)
         return self._channels[address]
-
-    def own_address(self, experiment: Experiment, port: int) -> str:
-        """Where the service of the experiment's own is reached."""
-        return f"{service_name(experiment)}.{experiment.metadata.namespace}:{port}"
 
     def with_api(self, api: Api) -> Services:
         """The same services and channels, for whoever makes objects through this API."""
@@ -103,6 +100,31 @@ class Services:
         await self.shared.close()
 
 
+class OwnChannels:
+    """Channels to the Service of one experiment; one that was made anew under its name has another address."""
+
+    def __init__(self, host: str, observe: Observe) -> None:
+        self._host = host
+        self._observe = observe
+        self._uid = ""
+        self._channels: dict[int, Any] = {}
+
+    async def to(self, port: int, uid: str) -> Any:
+        """The channel to a port of the Service with this uid."""
+        if uid != self._uid:
+            await self.close()
+            self._uid = uid
+        if port not in self._channels:
+            self._channels[port] = channel_to(f"{self._host}:{port}", self._observe)
+        return self._channels[port]
+
+    async def close(self) -> None:
+        """Close them."""
+        channels, self._channels = list(self._channels.values()), {}
+        for channel in channels:
+            await channel.close()
+
+
 @dataclass(frozen=True, slots=True)
 class ExperimentServices:
     """The Suggesters port of one experiment: what serves it was decided when its engine began."""
@@ -111,6 +133,7 @@ class ExperimentServices:
     experiment: Experiment
     suggestion: Service
     stopping: Service
+    channels: OwnChannels
 
     @property
     def own(self) -> bool:
@@ -123,8 +146,7 @@ class ExperimentServices:
             case Address(address):
                 return self.services.channel(address)
             case OwnImage():
-                await self._have()
-                return self.services.channel(self.services.own_address(experiment, SUGGESTION_PORT))
+                return await self.channels.to(SUGGESTION_PORT, await self._have())
         return await self.services.shared.channel(experiment)
 
     async def early_stopping(self, experiment: Experiment) -> EarlyStopping | None:
@@ -136,27 +158,27 @@ class ExperimentServices:
             case Address(address):
                 return EarlyStopping(self.services.channel(address), self.services.db_manager)
             case OwnImage():
-                await self._have()
-                address = self.services.own_address(experiment, EARLY_STOPPING_PORT)
-                return EarlyStopping(self.services.channel(address), self.services.db_manager)
+                channel = await self.channels.to(EARLY_STOPPING_PORT, await self._have())
+                return EarlyStopping(channel, self.services.db_manager)
         raise ServiceUnavailable(f"katib-config has no early stopping service named {spec.algorithm_name}")
 
     async def close(self) -> None:
-        """The channels are others' too: nothing is closed."""
+        """Close what is the experiment's own; the other channels are others' too."""
+        await self.channels.close()
 
     async def end(self) -> None:
         """The experiment has ended: its own service goes, what it keeps on a volume stays; raises ApiError."""
         if not self.own:
             return
-        where, owner = (self.experiment.metadata.namespace, service_name(self.experiment)), self.experiment.metadata.uid
+        where = self.experiment.metadata.namespace, service_name(self.experiment)
         for resource in (DEPLOYMENTS, SERVICES):
             with suppress(Absent):
                 there = await self.services.api.get(resource, *where)
-                if owned_by(there, owner):  # not by a later experiment of the same name
+                if self._owns(there):
                     await self.services.api.delete(resource, where, there["metadata"]["uid"])
 
-    async def _have(self) -> None:
-        """Have the objects of the service; raises ServiceUnavailable while it is not ready, saying why."""
+    async def _have(self) -> str:
+        """Have the objects of the service, and return its uid; raises ServiceUnavailable while it is not ready."""
         own = self.suggestion if isinstance(self.suggestion, OwnImage) else None
         stopping = self.stopping if isinstance(self.stopping, OwnImage) else None
         probe = self.services.config().init.controller.grpc_probe
@@ -164,14 +186,15 @@ class ExperimentServices:
             for resource, body in (
                 (VOLUMES, volume(self.experiment, own) if own else None),
                 (CLAIMS, claim(self.experiment, own) if own else None),
-                (SERVICES, service(self.experiment, stopping is not None)),
             ):
                 await self._create(resource, body)
+            front = await self._create(SERVICES, service(self.experiment, stopping is not None))
             there = await self._create(DEPLOYMENTS, deployment(self.experiment, own, stopping, probe))
             if not _available(there):
                 raise ServiceUnavailable(await self._why())
         except ApiError as error:
             raise ServiceUnavailable(f"the service of {self.experiment.name} cannot be made: {error}") from error
+        return str(front["metadata"]["uid"])
 
     async def _create(self, resource: Resource, body: Json | None) -> Json:
         """The object, made where it is missing."""
@@ -179,11 +202,20 @@ class ExperimentServices:
             return {}
         namespace, name = self.experiment.metadata.namespace, body["metadata"]["name"]
         try:
-            return await self.services.api.get(resource, namespace, name)
+            there = await self.services.api.get(resource, namespace, name)
         except Absent:
             with suppress(AlreadyExists):
                 return await self.services.api.create(resource, namespace, body)
-        return await self.services.api.get(resource, namespace, name)
+            there = await self.services.api.get(resource, namespace, name)
+        if not self._owns(there) and resource is not VOLUMES:  # which nothing in a namespace can own
+            raise ApiError(409, "NameTaken", f"a {there['kind']} {name} that is not this experiment's is there already")
+        return there
+
+    def _owns(self, document: Json) -> bool:
+        """Whether the object is this very experiment's, or its Suggestion's, to whom Katib gave it."""
+        owners = document["metadata"].get("ownerReferences") or ()
+        katibs = any((owner["kind"], owner["name"]) == ("Suggestion", self.experiment.name) for owner in owners)
+        return katibs or owned_by(document, self.experiment.metadata.uid)
 
     async def _why(self) -> str:
         """Why the Deployment is not available, as its pods tell."""

@@ -49,9 +49,8 @@ def _condition_problems(template: TrialTemplate) -> Iterator[Problem]:
     ):
         path = f"{PATH}.{field}"
         if not expression:
-            yield Problem(
-                path, "is missing, and the kind of the run has no default: give successCondition and failureCondition"
-            )
+            what = "a template of a ConfigMap" if template.config_map is not None else "the kind of the run"
+            yield Problem(path, f"is missing, and {what} has no default: give successCondition and failureCondition")
         elif (complaint := conditions.check(expression)) is not None:
             yield Problem(path, f"is {show(expression)}: {complaint}")
 

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from support.cluster.access import Access
 from support.cluster.apiserver import CONTROLLERS, ApiServer
 from support.cluster.controllers import Controller
 from support.cluster.experiments import Objects
+from support.cluster.installation import Installed, image
 from support.cluster.kinds import install
 
 # Never the default kubeconfig: whoever has one does not expect tests in that cluster.
@@ -41,6 +43,10 @@ def pytest_collection_finish(session):
         except binaries.Missing as problem:  # said again by the fixture, which skips or fails
             print(problem, flush=True)
             break
+    if "installed" in fixtures and not session.config.option.collectonly and not images.missing():
+        print("building the image …", flush=True)
+        with suppress(images.Unbuilt):  # said again by the fixture
+            image()
 
 
 def parameters(item):
@@ -115,6 +121,18 @@ def node(tmp_path_factory):
         node.load(archive)
         yield node
     shutil.rmtree(folder / "etcd")
+
+
+@pytest.fixture(scope="session")
+def installed(node, tmp_path_factory):
+    """katib-py on the node, from the image that is built here, by the standalone manifests."""
+    try:
+        image()
+    except images.Unbuilt as problem:
+        cannot_run(str(problem))
+    installed = Installed(node, tmp_path_factory.mktemp("installed"))
+    installed.install()
+    return installed
 
 
 @pytest.fixture

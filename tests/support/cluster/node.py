@@ -78,10 +78,17 @@ class Node(ApiServer):
 
     def load(self, archive):
         """Make the images of an archive known to the node."""
-        command = ["ctr", "--address", self.socket, "--namespace", "k8s.io", "images", "import", archive]
+        self._images("import", archive)
+
+    def tag(self, image, name):
+        """Make an image known by another name too."""
+        self._images("tag", image, name)
+
+    def _images(self, *words):
+        command = ["ctr", "--address", self.socket, "--namespace", "k8s.io", "images", *words]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            raise Died(f"{archive} cannot be imported: {done.stderr}{self.tail('containerd')}")
+            raise Died(f"{words} fails: {done.stderr}{self.tail('containerd')}")
 
     def tail(self, name):
         return (self.folder / f"{name}.log").read_bytes()[-3000:].decode(errors="replace")
