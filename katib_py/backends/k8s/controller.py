@@ -39,8 +39,8 @@ class Options:
     `namespace` "" is the whole cluster. With `lease` (namespace, name) only the controller that holds it acts. Without
     `suggestion` and `db_manager` (addresses) the services are processes of this machine, as for development outside
     the cluster; `db` is the database that is opened then. `core_namespace` is where katib-config is. `serves`: answer
-    the kubelet and Prometheus. `token_key` is the db-manager's, if trials need tokens to report. `hand_back`: let what runs
-    come to its end, and leave all to Katib's own controllers.
+    the kubelet and Prometheus. `token_key` is the db-manager's, if trials need tokens to report. `hand_back`: let what
+    runs come to its end, and leave all to Katib's own controllers.
     """
 
     kubeconfig: str | None = None
