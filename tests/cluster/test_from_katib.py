@@ -23,7 +23,7 @@ from support.cluster.katib import (
 from support.cluster.katibs_programs import Programs
 from support.cluster.kinds import install, install_katibs
 from support.cluster.played import PlayedJobs, lasts
-from support.cluster.played_node import PlayedNode
+from support.cluster.played_kubelet import PlayedKubelet
 
 from katib_py.observations.database import connect
 
@@ -142,7 +142,7 @@ class Taken:
 
     async def acted(self, scene, look, **acts):
         """What `look` returns while the scene's programs run; `acts` are those of certain trials."""
-        async with PlayedNode(self.server.kubeconfig, NODE) as node:
+        async with PlayedKubelet(self.server.kubeconfig, NODE) as node:
             programs = Programs(
                 self.manager, node, {f"{scene}-{letter}": act for letter, act in acts.items()}, ("midst",)
             )
@@ -298,6 +298,7 @@ def test_an_ended_experiment_stays_as_it_is_until_it_is_deleted(taken_over, scen
 @pytest.mark.parametrize("scene", ["old"])
 async def test_an_experiment_without_todays_defaults_can_be_edited_and_deleted(taken_over, scene, objects):
     objects.edit(scene, maxTrialCount=5)
+    await asyncio.sleep(2)  # it is looked at every second
     ended = await taken_over.acted(scene, lambda: objects.ended(scene))
     assert ended["status"]["trialsSucceeded"] == 5
     objects.delete(scene)

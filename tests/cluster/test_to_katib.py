@@ -18,7 +18,7 @@ from support.cluster.experiments import Objects, condition, experiment
 from support.cluster.katibs_programs import Programs
 from support.cluster.kinds import install, install_katibs
 from support.cluster.played import PlayedJobs
-from support.cluster.played_node import PlayedNode
+from support.cluster.played_kubelet import PlayedKubelet
 
 from katib_py.observations.database import connect
 
@@ -96,7 +96,7 @@ class HandedBack:
         for name, scene in SCENES.items():
             self._objects[name].create(scene())
         with DbManager(self._database) as manager:
-            async with PlayedNode(self._server.kubeconfig, NODE) as node:
+            async with PlayedKubelet(self._server.kubeconfig, NODE) as node:
                 act = Holding(Programs(manager, node, {}, ("midst",)))
                 async with PlayedJobs(self._server.kubeconfig, act):
                     await asyncio.to_thread(self._drive, manager, act)

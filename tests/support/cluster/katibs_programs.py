@@ -71,7 +71,4 @@ class Programs:
         """The pod that Katib left, or a new one."""
         pods = f"/api/v1/namespaces/{job['metadata']['namespace']}/pods"
         found = await played.client.get(pods, labelSelector=f"job-name={job['metadata']['name']}")
-        if found["items"]:
-            return found["items"][0]
-        # Nobody would end a pod of a node that is played.
-        return await played.pod(job, self._node.name if job["metadata"]["namespace"] in self._prints else None)
+        return found["items"][0] if found["items"] else await played.pod(job, self._node.name)
