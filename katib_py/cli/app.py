@@ -139,12 +139,13 @@ def controller(  # noqa: PLR0913, PLR0917 - an entry point
     db_manager: Annotated[str, typer.Option(help="HOST:PORT of the db-manager; default one of its own.")] = "",
     db: Db = None,
     config: Annotated[str | None, typer.Option(help="A katib-config.yaml; default every default.")] = None,
+    hand_back: Annotated[bool, typer.Option(help="Start no trials, and leave all to Katib's own controller.")] = False,
 ) -> None:
     """Drive the Experiments of a Kubernetes cluster."""
     from katib_py.cli import cluster
 
     cluster.control(
-        cluster.Asked(kubeconfig, namespace, suggestion, db_manager, db, config),
+        cluster.Asked(kubeconfig, namespace, suggestion, db_manager, db, config, hand_back),
     )
 
 

@@ -20,6 +20,7 @@ class Asked:
     db_manager: str
     db: str | None
     config: str | None
+    hand_back: bool = False
 
 
 def control(asked: Asked) -> None:
@@ -39,5 +40,6 @@ def control(asked: Asked) -> None:
             lease=(core, set_up.leader_election_id) if set_up.enable_leader_election else None,
             serves=asked.config is not None,
             token_key=os.environ.get(ENV_TOKEN_KEY, ""),
+            hand_back=asked.hand_back,
         )
     )

@@ -31,6 +31,7 @@ class Outcome(StrEnum):
     FINISHED = "finished"
     INTERRUPTED = "interrupted"
     SUSPENDED = "suspended"
+    CLOSED = "closed"
     DELETED = "deleted"
 
 
@@ -81,7 +82,7 @@ class Drive:
         """Have the service check the experiment; raises InvalidInput where it refuses it."""
         board = self.board
         over = board.verdict is not None and not restartable(board.snapshot(self._platform.clock.now(), False))
-        if over or board.experiment.spec.suspend:
+        if over or board.experiment.spec.suspend or self._platform.closing:
             return  # nothing is going to be asked
         await self._search.validate()
         board.ask_ahead = self._search.ask_ahead
@@ -217,6 +218,8 @@ class Drive:
         """The actions without new trials beyond those that this turn may create: the next turn comes at once."""
         left = self._platform.new_trials(len(self.board.live))
         for action in actions:
+            if self._platform.closing and isinstance(action, Ask | CreateTrial | Restart):
+                continue
             if not isinstance(action, CreateTrial):
                 yield action
             elif left:
@@ -269,16 +272,19 @@ class Drive:
             return None
         if self._interrupted:
             return Outcome.INTERRUPTED
-        if board.verdict is not None:
-            return Outcome.FINISHED if not board.live else None
-        return Outcome.SUSPENDED if board.experiment.spec.suspend else None
+        if board.verdict is not None and not board.live:
+            return Outcome.FINISHED
+        if self._platform.closing:
+            return Outcome.CLOSED
+        return Outcome.SUSPENDED if board.verdict is None and board.experiment.spec.suspend else None
 
     # Acting
 
     def act(self, now: float) -> None:
         """Start and stop; everything that this relies on is stored."""
         board = self.board
-        paused = self._interrupted or (board.experiment.spec.suspend and board.verdict is None)
+        suspended = board.experiment.spec.suspend and board.verdict is None
+        paused = self._interrupted or self._platform.closing or suspended
         self._lifecycle.start_missing(paused, self.journal.change, now)
         self._lifecycle.stop_told()
 

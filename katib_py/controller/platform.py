@@ -29,7 +29,7 @@ class Platform:
     `reported` are the collectors whose measurements arrive in the observation log by themselves; those of the others
     come from the runner; `sees_output`: as they are measured, and not only when the run has ended. `new_at_once` is how
     many trials a turn may create, `patience` how many seconds a store or log is waited for that does not answer, with
-    all that is in hand kept.
+    all that is in hand kept. `closing`: nothing new is started, and what runs is brought to its end.
     """
 
     store: Store
@@ -42,6 +42,7 @@ class Platform:
     sees_output: bool = False
     new_at_once: int = sys.maxsize
     patience: float = 0.0
+    closing: bool = False
 
     def new_trials(self, live: int) -> int:
         """How many trials a turn may create when so many are live: few at first, so that the first run starts soon."""

@@ -61,6 +61,15 @@ def review(new: Any, old: Any, checks: Checks) -> Verdict:
     return Verdict((), warnings, [*rebased(new, old), *difference(new, wanted)])
 
 
+def missing_defaults(document: Any) -> list[Operation]:
+    """The patch that writes out every default of a stored Experiment; none for one that cannot be read."""
+    try:
+        read = parse_experiment(repaired(document)).experiment
+    except InvalidInput:
+        return []
+    return difference(document, _filled(repaired(document), read.dump(), default(read).dump()))
+
+
 def _untouched(new: Any, old: Any) -> bool:
     """Whether the object is on its way out, or only its metadata change."""
     if not isinstance(new, Mapping) or not isinstance(old, Mapping):

@@ -23,7 +23,7 @@ from support.cluster.katib import (
 from support.cluster.katibs_programs import Programs
 from support.cluster.kinds import install, install_katibs
 from support.cluster.played import PlayedJobs, lasts
-from support.cluster.played_node import PlayedNode
+from support.cluster.played_kubelet import PlayedKubelet
 
 from katib_py.observations.database import connect
 
@@ -140,10 +140,12 @@ class Taken:
         with closing(connect(self._database).connect()) as connection:
             return connection.execute(text(query)).all()
 
-    async def acted(self, scene, look, prints=False, **acts):
+    async def acted(self, scene, look, **acts):
         """What `look` returns while the scene's programs run; `acts` are those of certain trials."""
-        async with PlayedNode(self.server.kubeconfig, NODE) as node:
-            programs = Programs(self.manager, node, {f"{scene}-{letter}": act for letter, act in acts.items()}, prints)
+        async with PlayedKubelet(self.server.kubeconfig, NODE) as node:
+            programs = Programs(
+                self.manager, node, {f"{scene}-{letter}": act for letter, act in acts.items()}, ("midst",)
+            )
             async with PlayedJobs(self.server.kubeconfig, programs, scene) as jobs:
                 looking = asyncio.ensure_future(asyncio.to_thread(look))
                 failing = asyncio.ensure_future(jobs.problem())
@@ -201,7 +203,7 @@ def best(trial):
 
 @pytest.mark.parametrize("scene", ["midst", "of-files"])
 async def test_what_runs_goes_on_and_is_not_run_again(taken_over, scene, objects):
-    ended = await taken_over.acted(scene, lambda: objects.ended(scene), scene == "midst", b=["0.6"], c=["0.1", "0.7"])
+    ended = await taken_over.acted(scene, lambda: objects.ended(scene), b=["0.6"], c=["0.1", "0.7"])
     assert last(ended) == ("Succeeded", "ExperimentMaxTrialsReached")
     trials = by_letter(objects)
     assert [trials.pop(letter) for letter in "abc"] == [("Succeeded", value) for value in ("0.5", "0.6", "0.7")]
@@ -296,6 +298,7 @@ def test_an_ended_experiment_stays_as_it_is_until_it_is_deleted(taken_over, scen
 @pytest.mark.parametrize("scene", ["old"])
 async def test_an_experiment_without_todays_defaults_can_be_edited_and_deleted(taken_over, scene, objects):
     objects.edit(scene, maxTrialCount=5)
+    await asyncio.sleep(2)  # it is looked at every second
     ended = await taken_over.acted(scene, lambda: objects.ended(scene))
     assert ended["status"]["trialsSucceeded"] == 5
     objects.delete(scene)

@@ -13,6 +13,7 @@ from katib_py.backends.k8s.certificates import Certificates
 from katib_py.backends.k8s.cluster import Cluster
 from katib_py.backends.k8s.event_writer import EventWriter
 from katib_py.backends.k8s.fence import Fence
+from katib_py.backends.k8s.hand_back import HandBack
 from katib_py.backends.k8s.informer import Name
 from katib_py.backends.k8s.metrics import Current, Metrics
 from katib_py.backends.k8s.observations import RemoteLogs
@@ -28,7 +29,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """What acting takes. `namespace` "" is the whole cluster; the certificates are those of webhooks, if any."""
+    """What acting takes. `namespace` "" is the whole cluster; the certificates are those of webhooks, if any.
+
+    `hand_back`: start nothing new, and leave every experiment as Katib's controllers go on from it.
+    """
 
     api: Api
     namespace: str
@@ -37,6 +41,7 @@ class Post:
     db_manager: DbManagerAddress
     metrics: Metrics
     certificates: Certificates | None
+    hand_back: bool = False
 
     def fenced(self, fence: Fence) -> Post:
         """The same, whose requests are refused here while the fence is shut."""
@@ -60,7 +65,8 @@ async def act(post: Post) -> None:
         stack.enter_context(metrics.showing(Current(seen, trials)))
         cluster = await stack.enter_async_context(_cluster(post))
         events = EventWriter(post.api)
-        plant = Plant(post.api, cluster, seen, events, post.services, post.logs, post.db_manager, metrics, takeover)
+        shared = (post.services, post.logs, post.db_manager, metrics, takeover, post.hand_back)
+        plant = Plant(post.api, cluster, seen, events, *shared)
         works = [
             seen.run(),
             trials.run(),
@@ -78,6 +84,8 @@ async def act(post: Post) -> None:
             await trials.ready()
             drives.begin(plant)
             log.info("driving the experiments of %s", post.namespace or "every namespace")
+            if post.hand_back:
+                group.create_task(HandBack(post.api, seen, drives.rests).run())
 
 
 @asynccontextmanager

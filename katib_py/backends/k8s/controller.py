@@ -39,7 +39,8 @@ class Options:
     `namespace` "" is the whole cluster. With `lease` (namespace, name) only the controller that holds it acts. Without
     `suggestion` and `db_manager` (addresses) the services are processes of this machine, as for development outside
     the cluster; `db` is the database that is opened then. `core_namespace` is where katib-config is. `serves`: answer
-    the kubelet and Prometheus. `token_key` is the db-manager's, if trials need tokens to report.
+    the kubelet and Prometheus. `token_key` is the db-manager's, if trials need tokens to report. `hand_back`: let what
+    runs come to its end, and leave all to Katib's own controllers.
     """
 
     kubeconfig: str | None = None
@@ -53,6 +54,7 @@ class Options:
     lease: tuple[str, str] | None = None
     serves: bool = False
     token_key: str = ""
+    hand_back: bool = False
 
 
 async def run(options: Options) -> None:
@@ -74,7 +76,7 @@ async def run(options: Options) -> None:
         )
         stack.push_async_callback(log.close)
         logs = RemoteLogs(log, options.namespace)
-        post = Post(api, options.namespace, services, logs, address, options.metrics, certificates)
+        post = Post(api, options.namespace, services, logs, address, options.metrics, certificates, options.hand_back)
         works = [stopping.wait(), options.config.informer(api, options.core_namespace).run(), _lead(options, post)]
         tasks = [asyncio.create_task(work) for work in works]
         try:

@@ -86,6 +86,7 @@ class Plant:
     db_manager: DbManagerAddress
     metrics: Metrics
     takeover: Takeover
+    closing: bool = False
 
     async def engine(self, document: Json, wake: asyncio.Event) -> Engine:
         """The engine of the experiment in this object; raises InvalidInput where it cannot be driven."""
@@ -112,6 +113,7 @@ class Plant:
             experiment.spec.early_stopping is not None,
             NEW_AT_ONCE,
             PATIENCE_SECONDS,
+            self.closing,
         )
         return Engine(platform, key, wake)
 

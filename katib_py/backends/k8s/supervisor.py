@@ -92,6 +92,13 @@ class Supervisor:
         if driven.task is None and version != driven.settled and not over(new):
             driven.task = asyncio.create_task(self._drive(name, driven))
 
+    def rests(self, name: Name) -> bool:
+        """Whether nothing is left to do for this experiment as it is now."""
+        document, driven = self._document(name), self._driven.get(name)
+        if document is None or driven is None:
+            return False
+        return driven.task is None and (driven.settled == _version(document) or over(document))
+
     def disturb(self, name: Name) -> None:
         """Somebody else changed the experiment's Trials: what its engine holds in memory is void."""
         driven = self._driven.get(name)

@@ -1,6 +1,7 @@
 """A small synchronous client of the Kubernetes API for tests: paths and dictionaries, nothing in between."""
 
 import json
+import time
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -15,6 +16,8 @@ PATCHES = {
     "strategic": "application/strategic-merge-patch+json",
     "apply": "application/apply-patch+yaml",
 }
+
+BUSY = 429
 
 
 class Refused(Exception):
@@ -79,8 +82,11 @@ class Client:
         self._pool.clear()
 
     def _send(self, method, path, query, body=None, content="application/json"):
-        headers = {"Content-Type": content} if body is not None else {}
-        answer = self._open(method, path, query, body=None if body is None else json.dumps(body), headers=headers)
+        given = {"body": json.dumps(body), "headers": {"Content-Type": content}} if body is not None else {}
+        answer = self._open(method, path, query, **given)
+        while answer.status == BUSY:  # such as for a moment after a definition was changed
+            time.sleep(0.1)
+            answer = self._open(method, path, query, **given)
         if answer.status >= 400:
             raise Refused(answer.status, _document(answer.data))
         return _document(answer.data)

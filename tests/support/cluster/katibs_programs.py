@@ -14,10 +14,10 @@ class Programs:
     """An act for PlayedJobs. `acts` are those of certain trials, and of all others the one named `default`.
 
     Each is a list of values to measure, the last of which may be an act to follow; or a function of all there is.
-    `prints`: what our runs print can be read.
+    Our runs print in the namespaces `prints`, and push in all others.
     """
 
-    def __init__(self, manager, node, acts, prints):
+    def __init__(self, manager, node, acts, prints=()):
         self._manager, self._node, self._acts, self._prints = manager, node, acts, prints
 
     async def __call__(self, played, job):
@@ -51,10 +51,11 @@ class Programs:
         await played.complete(job)
 
     async def _measure(self, job, pod, values):
-        """Print and push: whichever is collected."""
-        env = env_of(job)
+        env, where = env_of(job), (pod["metadata"]["namespace"], pod["metadata"]["name"])
         for value in values:
-            self._node.say(pod["metadata"]["namespace"], pod["metadata"]["name"], f"acc={value}")
+            if where[0] in self._prints:
+                self._node.say(*where, f"acc={value}")
+                continue
             run = api.Run(trial_uid=env["KATIB_TRIAL_UID"], namespace=env["KATIB_TRIAL_NAMESPACE"])
             request = api.ReportObservationLogRequest(trial_name=env["KATIB_TRIAL_NAME"], run=run)
             await self._send(request, [value], datetime.now(UTC).isoformat())
@@ -70,7 +71,4 @@ class Programs:
         """The pod that Katib left, or a new one."""
         pods = f"/api/v1/namespaces/{job['metadata']['namespace']}/pods"
         found = await played.client.get(pods, labelSelector=f"job-name={job['metadata']['name']}")
-        if found["items"]:
-            return found["items"][0]
-        # Nobody would end a pod of a node that is played.
-        return await played.pod(job, self._node.name if self._prints else None)
+        return found["items"][0] if found["items"] else await played.pod(job, self._node.name)
