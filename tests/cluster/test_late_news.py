@@ -78,6 +78,18 @@ async def test_news_of_another_object_of_the_trial_changes_nothing(runs, api_ser
     assert ended.document["metadata"]["uid"] == stored["metadata"]["uid"]
 
 
+async def test_news_of_an_object_of_another_kind_changes_nothing(runs, api_server, namespace):
+    runs.runner.start(runs.order)
+    assert (await runs.report()).phase is RunPhase.RUNNING
+    stored = api_server.client.get(JOBS.path(namespace, NAME))
+    other = JOBS._replace(group="ray.io", plural="rayjobs", kind="RayJob")
+    runs.follower.object_changed(other, {**stored, "status": FAILED})
+    runs.follower.object_gone(other, stored["metadata"]["uid"])
+    async with PlayedJobs(api_server.kubeconfig, namespace=namespace):
+        ended = await runs.report()
+    assert ended.document["status"]["succeeded"] == 1
+
+
 async def test_an_object_that_went_while_it_was_being_read_is_gone(runs, api_server, namespace):
     document = Site.of(default(Experiment.model_validate(experiment()))).object(runs.document, runs.order.trial_uid, 1)
     stored = api_server.client.post(JOBS.path(namespace), document)

@@ -78,16 +78,13 @@ async def test_a_pod_that_does_not_go_is_not_waited_for_for_ever(played, monkeyp
     monkeypatch.setattr(course, "LOOK_SECONDS", 0.5)
     played.runner.start(order(played, "echo loss=0.5; sleep 600"))
     await until(played, RunPhase.RUNNING)
-    pods = f"/api/v1/namespaces/{played.stage.namespace}/pods"
-    while not (found := (await played.stage.client.get(pods))["items"]):
-        await asyncio.sleep(0.1)
-    stuck = {"metadata": {"finalizers": ["example.com/stuck"]}}
-    await played.stage.client.patch(f"{pods}/{found[0]['metadata']['name']}", stuck)
+    pod = await pod_of(played)
+    await hold(played, pod, ["example.com/stuck"])
     played.runner.stop(NAME)
     report = (await until(played, RunPhase.ENDED))[-1]
     assert report.stopped
     assert "is still there" in report.detail
-    await played.stage.client.patch(f"{pods}/{found[0]['metadata']['name']}", {"metadata": {"finalizers": None}})
+    await hold(played, pod, None)
 
 
 async def test_a_run_made_by_a_request_that_seemed_to_fail_is_ended_as_well(played):
@@ -113,3 +110,29 @@ async def test_an_end_that_is_refused_is_said_to_be_waited_for_and_tried_again(p
         assert (waiting.reason, "not now" in waiting.detail) == ("AdmissionDenied", True)
         allowed.set()
         assert (await until(played, RunPhase.ENDED))[-1].stopped
+
+
+async def test_a_run_that_fails_while_somebody_deletes_it_is_lost_and_no_failure(played):
+    played.runner.start(order(played, "echo loss=0.5; sleep 600"))
+    await until(played, RunPhase.RUNNING)
+    pod = await pod_of(played)
+    await hold(played, pod, ["example.com/held"])
+    await played.stage.client.delete(f"{jobs(played)}/{NAME}", propagationPolicy="Foreground")
+    await asyncio.sleep(0.5)  # it is seen to be leaving
+    job = await played.stage.client.get(f"{jobs(played)}/{NAME}")
+    status = KINDS["Job"].status(job, "Failed", "its pods were deleted")
+    await played.stage.client.patch(f"{jobs(played)}/{NAME}/status", {"status": status})
+    await asyncio.sleep(0.5)
+    await hold(played, pod, None)
+    assert (await until(played, RunPhase.LOST, RunPhase.ENDED))[-1].phase is RunPhase.LOST
+
+
+async def pod_of(played):
+    pods = f"/api/v1/namespaces/{played.stage.namespace}/pods"
+    while not (found := (await played.stage.client.get(pods))["items"]):
+        await asyncio.sleep(0.1)
+    return f"{pods}/{found[0]['metadata']['name']}"
+
+
+async def hold(played, pod, finalizers):
+    await played.stage.client.patch(pod, {"metadata": {"finalizers": finalizers}})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -30,12 +29,9 @@ LOOK_SECONDS: Final = 5.0  # how long nothing need happen before a run is looked
 RETRY: Final = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 KEPT_SECONDS: Final = 60.0  # by then a run has ended that its switch can end
 LAST_SECONDS: Final = 3.0  # how far the watch of pods may be behind that of run objects
-DEFECT_SECONDS: Final = 10.0
 INVALID: Final = frozenset({400, 422})
 
 Tell = Callable[[RunReport], None]
-
-log = logging.getLogger(__name__)
 
 
 class Course:
@@ -57,6 +53,7 @@ class Course:
         self._task: asyncio.Task[None] | None = None
         self._stop = run.order.trial.stop is not None
         self._stopping: float | None = None
+        self._told = False  # whether the run was told to end, by whomever
         self._deleting = False
         self._held = False  # whether its pods were held back since they were looked at first
         self._changed = asyncio.Event()
@@ -99,23 +96,12 @@ class Course:
     async def _go(self) -> None:
         leave = self.run.cluster.follow(self.trial, self)
         try:
-            while not await self._attended():
-                await asyncio.sleep(DEFECT_SECONDS)
+            if await self._obtain():
+                while not await self._step():
+                    await self._pause(GRACE_SECONDS if self._troubles.pending else LOOK_SECONDS)
         finally:
             leave()
             await self._output.close()
-
-    async def _attended(self) -> bool:
-        """Attend to the run until its end was told; False where a defect of ours keeps us from it."""
-        try:
-            if self.run.document or await self._obtain():
-                while not await self._step():
-                    await self._pause(GRACE_SECONDS if self._troubles.pending else LOOK_SECONDS)
-        except Exception as error:  # an edge: a trial that nobody attends to would wait for ever
-            log.exception("the run of trial %s/%s cannot be attended to", *self.trial)
-            self._report(RunPhase.WAITING, reason="Defect", detail=f"a defect of the controller: {error!r}")
-            return False
-        return True
 
     async def _pause(self, seconds: float) -> None:
         """Until something has changed, and at most so long."""
@@ -184,9 +170,10 @@ class Course:
                 if await self.run.adopt():
                     return self._obtained(None)
                 break
-            except (Absent, Refused):
+            except Absent:
                 break
-            except ApiError:
+            except ApiError as error:
+                self._troubles.note(of_refusal(error), time.monotonic())
                 await self._pause(RETRY[-1])
         self._report(RunPhase.ENDED, stopped=True)
         return False
@@ -197,8 +184,9 @@ class Course:
         """Look at what is; whether the attempt is over, and was told so."""
         run = self.run
         verdict = self._site.verdict(run.document)
-        told = self._stop and (self._stopping is not None or run.ending)
-        if verdict is not None and (verdict[0] or not told):
+        # What fails once it was told to end, by us or by others, fails because of that.
+        self._told = self._told or self._stopping is not None or (run.ending and (self._stop or verdict is None))
+        if verdict is not None and (verdict[0] or not self._told):
             return await self._ended(*verdict)
         if self._stop:
             return await self._end()

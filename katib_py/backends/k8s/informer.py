@@ -45,7 +45,7 @@ class Informer(Generic[T]):
 
     What happens while the connection is lost is told as the difference, once it is back; an object that was replaced by
     another of its name is told as gone and as new. `trouble` says in words what keeps it from reading, and is empty
-    while it reads.
+    while it reads; `denied`: this is no failure, there is no such resource or we may not read it.
     """
 
     def __init__(
@@ -58,6 +58,7 @@ class Informer(Generic[T]):
     ) -> None:
         self.resource = resource
         self.trouble = ""
+        self.denied = False
         self._api = api
         self._slim = slim
         self._changed = changed
@@ -77,6 +78,11 @@ class Informer(Generic[T]):
 
     def __len__(self) -> int:
         return len(self._held)
+
+    @property
+    def listed(self) -> bool:
+        """Whether the resource has been listed."""
+        return self._listed.is_set()
 
     async def ready(self) -> None:
         """Return once the resource has been listed."""
@@ -101,7 +107,7 @@ class Informer(Generic[T]):
             self._version = ""
         except (Absent, Refused) as error:
             # As the resource may be another one when it comes back, what is known of it is void.
-            self._version = ""
+            self._version, self.denied = "", True
             self._complain(error)
             return REFUSED_SECONDS
         except ApiError as error:
@@ -129,7 +135,7 @@ class Informer(Generic[T]):
 
     async def _watch(self) -> None:
         async with self._api.watch(self.resource, self._version, self._selection) as events:
-            self.trouble = ""
+            self.trouble, self.denied = "", False
             async for kind, item in events:
                 if kind == "DELETED":
                     self._drop(_name(item))

@@ -121,6 +121,8 @@ class Kinds:
 
 async def listed(informer: Informer[Any]) -> None:
     """Return once the informer knows what is there; raises ApiError where it cannot."""
+    if informer.listed:
+        return
     try:
         async with asyncio.timeout(LISTED_SECONDS):
             await informer.ready()

@@ -27,16 +27,18 @@ class Obstacles:
         """What it waits for now."""
         run = self.run
         assert run.resource is not None
-        if unseen := run.cluster.kinds.watch(run.resource).trouble:
-            return Trouble("NotWatched", f"{run.resource.plural} cannot be watched any more: {unseen}")
+        informer = run.cluster.kinds.watch(run.resource)
+        if informer.denied:
+            return Trouble("NotWatched", f"{run.resource.plural} cannot be watched any more: {informer.trouble}")
         trouble = of_object(run.document) or of_pods(pods)
-        going = trouble is not None or any(pod.ended or _begun(pod) for pod in pods)
-        if going:
+        left = [pod for pod in pods if not pod.ended]
+        going = any(map(_begun, left)) if left else bool(pods)
+        if trouble is not None or going:
             self._quiet = self.said = None
             return trouble
         self._quiet = now if self._quiet is None else self._quiet
         if now - self._quiet >= QUIET_SECONDS:
-            self.said = await self._ask(pods) or self.said or self._untouched(pods, now)
+            self.said = await self._ask(left) or self.said or self._untouched(left, now)
         return self.said
 
     async def _ask(self, pods: list[Pod]) -> Trouble | None:

@@ -81,7 +81,7 @@ class Site:
         kind = KINDS.get(str(document.get("kind")))
         return kind.naming if kind is not None else ""
 
-    def object(self, document: Mapping[str, Any], trial_uid: str, attempt: int) -> dict[str, Any]:
+    def object(self, document: Mapping[str, Any], trial_uid: str, attempt: int = 1) -> dict[str, Any]:
         """The run object as it is created: owned by its Trial and labelled, so that it can be watched."""
         metadata = document["metadata"]
         owner = {

@@ -58,9 +58,6 @@ class Objects:
     def create(self, document):
         return self.client.post(self.path("experiments"), document)
 
-    def edit(self, name, **spec):
-        return self.client.patch(self.path("experiments", name), {"spec": spec})
-
     def experiment(self, name="demo"):
         return self.client.get(self.path("experiments", name))
 

@@ -26,6 +26,7 @@ class Log:
     lines: list = field(default_factory=list)
     times: list = field(default_factory=list)
     ended: bool = False
+    hung_up: int = 0
     more: asyncio.Event = field(default_factory=asyncio.Event)
 
     def wake(self):
@@ -53,6 +54,12 @@ class PlayedNode:
         """Whoever follows this log comes to its end."""
         log = self._logs[namespace, pod, container]
         log.ended = True
+        log.wake()
+
+    def hang_up(self, namespace, pod, container="main"):
+        """Whoever follows this log loses the connection."""
+        log = self._logs[namespace, pod, container]
+        log.hung_up += 1
         log.wake()
 
     def forget(self, namespace, pod, container="main"):
@@ -102,15 +109,14 @@ class PlayedNode:
     async def _send(self, answer, request, log):
         await answer.prepare(request)
         asked = request.query
-        place = _first(log, asked)
+        place, hung_up = _first(log, asked), log.hung_up
         while True:
             more = log.more
             text = b"".join(_written(log.lines[place:], asked))
             place = len(log.lines)
             if text:
-                with suppress(ConnectionResetError):  # whoever followed is gone
-                    await answer.write(text)
-            elif log.ended or asked.get("follow") != "true":
+                await answer.write(text)
+            elif log.ended or log.hung_up > hung_up or asked.get("follow") != "true":
                 return
             else:
                 await more.wait()
