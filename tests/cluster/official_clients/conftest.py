@@ -62,9 +62,6 @@ def made(name, *packages):
 def namespace(api_server):
     """A namespace for all tests of a module."""
     name = api_server.namespace(f"test-{uuid.uuid4().hex[:8]}")
-    # As Katib's users have it: so pods that no template labels are known by their owners.
-    label = {"katib.kubeflow.org/metrics-collector-injection": "enabled"}
-    api_server.client.patch(f"/api/v1/namespaces/{name}", {"metadata": {"labels": label}})
     yield name
     api_server.client.delete(f"/api/v1/namespaces/{name}")
 

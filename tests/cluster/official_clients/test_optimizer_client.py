@@ -120,7 +120,10 @@ def test_logs_are_asked_of_a_sidecar_that_is_not_needed_here(optimized, optimize
     assert f"loss={trial['metrics'][0]['latest']}" in optimizer.logs_of_trainjob(trial["name"])
 
 
-def test_logs_of_a_sidecar_are_read(optimizer, controller, trainer, objects, namespace):
+def test_logs_of_a_sidecar_are_read(optimizer, controller, trainer, api_server, objects, namespace):
+    # A TrainJob's pods carry no label of ours, so that the webhook finds them in namespaces with Katib's own only.
+    label = {"katib.kubeflow.org/metrics-collector-injection": "enabled"}
+    api_server.client.patch(f"/api/v1/namespaces/{namespace}", {"metadata": {"labels": label}})
     run = {
         "apiVersion": "trainer.kubeflow.org/v1alpha1",
         "kind": "TrainJob",
