@@ -39,7 +39,8 @@ class Kind:
 
     `hold` keeps its pods from being there. `end` ends them and leaves the object, but only where the field `end_needs`
     is true; where it is the same as `hold`, the run can go on later. `naming` is a label with the run's name that its
-    controller gives to pods on which ours cannot be put, `added` are containers that it makes itself.
+    controller gives to pods on which ours cannot be put: to those with one of the containers `added`, which it makes
+    itself, where it makes any.
     """
 
     places: tuple[Place, ...]

@@ -127,6 +127,17 @@ async def test_a_run_that_fails_while_somebody_deletes_it_is_lost_and_no_failure
     assert (await until(played, RunPhase.LOST, RunPhase.ENDED))[-1].phase is RunPhase.LOST
 
 
+async def test_a_defect_of_ours_is_said_and_the_run_attended_to_again(played, monkeypatch):
+    monkeypatch.setattr(course, "DEFECT_SECONDS", 0.1)
+    found, kinds = played.cluster.kinds.resource, played.cluster.kinds
+    kinds.resource = lambda document: document["no such key"]
+    played.runner.start(order(played))
+    waiting = (await until(played, RunPhase.WAITING))[-1]
+    assert (waiting.reason, "no such key" in waiting.detail) == ("Defect", True)
+    kinds.resource = found
+    assert (await until(played, RunPhase.ENDED))[-1].document["status"]["succeeded"] == 1
+
+
 async def pod_of(played):
     pods = f"/api/v1/namespaces/{played.stage.namespace}/pods"
     while not (found := (await played.stage.client.get(pods))["items"]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -29,9 +30,12 @@ LOOK_SECONDS: Final = 5.0  # how long nothing need happen before a run is looked
 RETRY: Final = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 KEPT_SECONDS: Final = 60.0  # by then a run has ended that its switch can end
 LAST_SECONDS: Final = 3.0  # how far the watch of pods may be behind that of run objects
+DEFECT_SECONDS: Final = 10.0  # before a run is attended to again that a defect of ours has dropped
 INVALID: Final = frozenset({400, 422})
 
 Tell = Callable[[RunReport], None]
+
+log = logging.getLogger(__name__)
 
 
 class Course:
@@ -96,12 +100,25 @@ class Course:
     async def _go(self) -> None:
         leave = self.run.cluster.follow(self.trial, self)
         try:
-            if await self._obtain():
-                while not await self._step():
-                    await self._pause(GRACE_SECONDS if self._troubles.pending else LOOK_SECONDS)
+            while not await self._attended():
+                await asyncio.sleep(DEFECT_SECONDS)
         finally:
             leave()
             await self._output.close()
+
+    async def _attended(self) -> bool:
+        """Attend to the run until its end was told; False where a defect of ours keeps us from it."""
+        try:
+            if self.run.document or await self._obtain():
+                while not await self._step():
+                    await self._pause(GRACE_SECONDS if self._troubles.pending else LOOK_SECONDS)
+        except Exception as error:  # an edge: a run that nobody attends to would be waited for in silence
+            log.exception("the run of trial %s/%s cannot be attended to", *self.trial)
+            trouble = Trouble("Defect", f"a defect of the controller: {error!r}")
+            self._troubles.was_told(trouble)
+            self._troubled(trouble)
+            return False
+        return True
 
     async def _pause(self, seconds: float) -> None:
         """Until something has changed, and at most so long."""

@@ -77,9 +77,11 @@ class Site:
         )
 
     def naming(self, document: Mapping[str, Any]) -> str:
-        """The label that names the run on pods of its kind that do not get ours."""
+        """The label that names the run on pods of its kind that do not get ours; empty where none matters."""
         kind = KINDS.get(str(document.get("kind")))
-        return kind.naming if kind is not None else ""
+        if kind is None or (kind.added and self.primary_container not in kind.added):
+            return ""
+        return kind.naming
 
     def object(self, document: Mapping[str, Any], trial_uid: str, attempt: int = 1) -> dict[str, Any]:
         """The run object as it is created: owned by its Trial and labelled, so that it can be watched."""

@@ -74,3 +74,18 @@ STOPPING = {"earlyStopping": {"algorithmName": "medianstop"}}
 )
 def test_output_is_followed_where_it_is_decided_on_or_might_be_gone_at_the_end(collector, spec, run, follows):
     assert site(collector, **spec).follows({"spec": run}) is follows
+
+
+@pytest.mark.parametrize(
+    ("kind", "container", "label"),
+    [
+        ("Job", "main", ""),
+        ("TrainJob", "main", "jobset.sigs.k8s.io/jobset-name"),
+        ("RayJob", "ray-job-submitter", "batch.kubernetes.io/job-name"),
+        ("RayJob", "main", ""),
+        ("Mystery", "main", ""),
+    ],
+)
+def test_pods_that_cannot_be_labelled_are_found_by_a_label_of_their_controller(kind, container, label):
+    template = {"primaryContainerName": container}
+    assert site(trialTemplate=template).naming({"kind": kind}) == label
