@@ -360,7 +360,7 @@ def main() -> None:
     parser.add_argument("--only", type=int, nargs="+", help="numbers of campaigns, instead of all")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--trials", type=int, default=60)
-    parser.add_argument("--parallel", type=int, default=6)
+    parser.add_argument("--parallel", type=int, default=4)
     parser.add_argument("--seconds", type=float, nargs=2, default=(1.0, 5.0), help="how long programs run")
     parser.add_argument("--strikes", nargs="+", choices=sorted({*SINGLE, *REPLICAS}), help="instead of the usual ones")
     parser.add_argument("--cells", type=Path, default=Path(".katib/benchmarks/chaos_cluster"))
