@@ -13,12 +13,14 @@ from support.cluster.images import BASE
 from support.cluster.installation import CORE, MAKES_VOLUMES, RESTRICTED, new_namespace
 
 TEAM, OTHERS = "team-a", "team-b"
+PARTS = {"katib-controller", "katib-suggestion", "katib-db-manager"}
 SECONDS = 300  # until all that was created together has ended, on a busy machine
 EXPLAINED_SECONDS = 30
 SWEPT_SECONDS = 180
 DONE = ("Succeeded", "ExperimentMaxTrialsReached")
 ABSENT = "localhost/absent:tests"
 COLLECTING = {document["metadata"]["name"]: document for document in trainings.collecting()}
+STOPPING = {document["metadata"]["name"]: document for document in trainings.stopping_early()}
 EVICTED = {"evicted": 0, "evicted-with-retries": 6}
 BATCH, APPS = "/apis/batch/v1", "/apis/apps/v1"
 
@@ -47,7 +49,8 @@ def team(installed, gates, before):
         *COLLECTING.values(),
         trainings.suspended(gates),
         *(trainings.evicted(name, gates, backoff) for name, backoff in EVICTED.items()),
-        trainings.stopped_early(),
+        *STOPPING.values(),
+        trainings.rolled_out(gates),
         trainings.reaching_its_goal(),
         *trainings.failing(),
         trainings.from_config_map(TEAM),
@@ -83,6 +86,10 @@ def pods(objects, name):
     return of_experiment(objects, name, "pods", "/api/v1")
 
 
+def running(objects, name):
+    return [pod for pod in pods(objects, name) if pod["status"].get("phase") == "Running"]
+
+
 def measured(trial):
     (metric,) = trial["status"]["observation"]["metrics"]
     return metric["latest"]
@@ -93,13 +100,13 @@ def measured(trial):
 
 def test_its_pods_are_not_root_in_a_namespace_that_enforces_the_restricted_level(installed):
     assert installed.client.get(f"/api/v1/namespaces/{CORE}")["metadata"]["labels"].items() >= RESTRICTED.items()
-    for name in ("katib-controller", "katib-suggestion", "katib-db-manager"):
+    for name in PARTS:
         assert installed.kubectl("exec", "-n", CORE, f"deployment/{name}", "--", "id", "-u") == "1000\n"
 
 
 def test_its_network_policies_are_there(installed):
     listed = installed.kubectl("get", "networkpolicies", "-n", CORE, "-o", "name").split()
-    assert {name.rpartition("/")[2] for name in listed} == {"katib-controller", "katib-suggestion", "katib-db-manager"}
+    assert {name.rpartition("/")[2] for name in listed} == PARTS
 
 
 def test_kubectl_is_told_every_reason_and_shown_the_defaults(installed, before):
@@ -157,14 +164,15 @@ def test_a_template_may_come_from_a_config_map(team):
 # How trials end
 
 
-def test_a_hopeless_trial_is_stopped_early_and_keeps_what_it_measured(team):
-    ended = team.ended("stopped-early", SECONDS)
+@pytest.mark.parametrize("name", STOPPING)
+def test_a_hopeless_trial_is_stopped_early_and_keeps_what_it_measured(team, name):
+    ended = team.ended(name, SECONDS)
     assert last(ended) == DONE
     assert (ended["status"]["trialsSucceeded"], ended["status"]["trialsEarlyStopped"]) == (2, 1)
-    hopeless = trials(team, "stopped-early")["1"]
+    hopeless = trials(team, name)["1"]
     assert last(hopeless)[0] == "EarlyStopped"
     assert measured(hopeless) == "0.1"
-    assert not pods(team, "stopped-early")
+    assert not pods(team, name)
 
 
 def test_an_experiment_goes_on_after_a_trial_that_failed(team):
@@ -210,10 +218,7 @@ def test_a_suspended_experiment_has_no_pods_and_goes_on_later(team, gates):
 
 @pytest.mark.parametrize("name", EVICTED)
 def test_a_trial_whose_pod_is_evicted_runs_again_and_has_not_failed(team, gates, name):
-    def running():
-        return [pod for pod in pods(team, name) if pod["status"].get("phase") == "Running"]
-
-    (pod,) = eventually(running, SECONDS)
+    (pod,) = eventually(lambda: running(team, name), SECONDS)
     metadata = {key: pod["metadata"][key] for key in ("name", "namespace")}
     team.client.post(team.path("pods", f"{metadata['name']}/eviction", "/api/v1"), {"metadata": metadata})
     eventually(lambda: all(trial["status"].get("attempt") == 2 for trial in trials(team, name).values()), SECONDS)
@@ -266,6 +271,24 @@ def goes_on(objects, name):
 # In the end
 
 
+def test_its_parts_are_rolled_out_anew_while_trials_run(installed, team, gates):
+    eventually(lambda: len(running(team, "rolled-out")) == 2, SECONDS)
+    assert list(troubles(installed)) == []
+    installed.kubectl("rollout", "restart", "deployment", "-n", CORE)
+    for name in PARTS:
+        installed.kubectl("rollout", "status", f"deployment/{name}", "-n", CORE, f"--timeout={SECONDS}s")
+    (gates / "rolled-out").touch()
+    assert last(team.ended("rolled-out", SECONDS)) == DONE
+    assert [measured(trial) for trial in trials(team, "rolled-out").values()] == ["0.5", "0.5"]
+    assert not any(trial["status"].get("attempt") for trial in trials(team, "rolled-out").values())
+
+
+def test_prometheus_is_told_what_happened(installed, team):
+    counted = f'katib_experiment_succeeded_total{{namespace="{TEAM}"}}'
+    lines = installed.page("katib-controller", 8080, "metrics").splitlines()
+    assert [line for line in lines if line.startswith(counted)]
+
+
 def test_nothing_is_left_of_experiments_that_were_deleted_be_it_while_they_ran(installed, team, others, before):
     assert pods(team, "endless")
     assert installed.measured()
@@ -277,8 +300,13 @@ def test_nothing_is_left_of_experiments_that_were_deleted_be_it_while_they_ran(i
 
 
 def test_its_programs_had_no_trouble(installed, team):
+    assert list(troubles(installed)) == []
+
+
+def troubles(installed):
+    """The restarts of its pods, and the errors that they have logged."""
     for pod in installed.client.get(f"/api/v1/namespaces/{CORE}/pods")["items"]:
-        assert [status["restartCount"] for status in pod["status"]["containerStatuses"]] == [0]
-        said = installed.kubectl("logs", "-n", CORE, pod["metadata"]["name"])
-        assert "Traceback" not in said
-        assert " ERROR " not in said
+        name = pod["metadata"]["name"]
+        yield from (name for status in pod["status"]["containerStatuses"] if status["restartCount"])
+        said = installed.kubectl("logs", "-n", CORE, name).splitlines()
+        yield from (line for line in said if "Traceback" in line or " ERROR " in line)

@@ -2,8 +2,8 @@
 
 import pytest
 import yaml
-from support.cluster.controllers import Controller
-from support.cluster.experiments import experiment, last
+from support.cluster.controllers import Controller, eventually
+from support.cluster.experiments import condition, experiment, last
 from support.cluster.played import completes, lasts
 from support.cluster.playing import played
 from support.cluster.pushing import Pushing
@@ -25,7 +25,10 @@ def configured(api_server, crds, namespace, tmp_path, theirs):
     """A controller whose katib-config names the third party's services."""
     off = {"controller": {"metricsAddr": "0", "healthzAddr": "0", "webhookPort": 0}}
     runtime = {
-        "suggestions": [{"algorithmName": "theirs", "address": theirs.address}],
+        "suggestions": [
+            {"algorithmName": "theirs", "address": theirs.address},
+            {"algorithmName": "packed", "image": "registry.example/packed:1"},
+        ],
         "earlyStoppings": [{"algorithmName": "their-stopping", "address": theirs.address}],
     }
     path = tmp_path / "katib-config.yaml"
@@ -57,6 +60,18 @@ async def test_an_experiment_that_its_algorithm_refuses_has_failed(objects, conf
     ended = objects.ended()
     assert last(ended) == ("Failed", "ExperimentFailed")
     assert "bad is no setting of mine" in ended["status"]["conditions"][-1]["message"]
+
+
+def test_somebody_elses_objects_of_a_services_name_are_in_the_way_and_left_alone(api_server, objects, configured):
+    pod = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "web", "image": "web"}]}}
+    spec = {"selector": {"matchLabels": {"app": "web"}}, "template": pod}
+    path = objects.path("deployments", group="/apis/apps/v1")
+    made = api_server.client.post(path, {"metadata": {"name": "demo-packed"}, "spec": spec})
+    objects.create(experiment(algorithm={"algorithmName": "packed"}))
+    waiting = eventually(lambda: condition(objects.experiment(), "Waiting"))
+    assert waiting["reason"] == "SuggestionServiceNotReady"
+    assert "a Deployment demo-packed that is not this experiment's is there already" in waiting["message"]
+    assert api_server.client.get(f"{path}/demo-packed")["metadata"]["uid"] == made["metadata"]["uid"]
 
 
 async def test_a_third_partys_rules_stop_a_trial_at_any_step_from_their_first(

@@ -207,7 +207,7 @@ class ExperimentServices:
             with suppress(AlreadyExists):
                 return await self.services.api.create(resource, namespace, body)
             there = await self.services.api.get(resource, namespace, name)
-        if not self._owns(there) and resource is not VOLUMES:  # which nothing in a namespace can own
+        if resource in {SERVICES, DEPLOYMENTS} and not self._owns(there):  # a claim may have been prepared
             raise ApiError(409, "NameTaken", f"a {there['kind']} {name} that is not this experiment's is there already")
         return there
 

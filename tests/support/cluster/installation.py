@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import subprocess
+import urllib.request
 from pathlib import Path
 
 import yaml
@@ -91,8 +92,15 @@ class Installed:
 
     def measured(self):
         """The uids of the trials that the observation log has something of."""
-        address = self.client.get(f"/api/v1/namespaces/{CORE}/services/katib-db-manager")["spec"]["clusterIP"]
-        return asyncio.run(_held(f"{address}:6789"))
+        return asyncio.run(_held(f"{self._address('katib-db-manager')}:6789"))
+
+    def page(self, service, port, path):
+        """What one of its Services shows to a browser."""
+        with urllib.request.urlopen(f"http://{self._address(service)}:{port}/{path}", timeout=30) as answer:
+            return answer.read().decode()
+
+    def _address(self, service):
+        return self.client.get(f"/api/v1/namespaces/{CORE}/services/{service}")["spec"]["clusterIP"]
 
 
 async def _held(address):

@@ -75,23 +75,24 @@ server = http.server.HTTPServer(("", 8080), Page)
 server.handle_request()
 server.handle_request()
 """
-PUSHES = "from katib_py import report_metrics; report_metrics({'acc': %s})"
-COLLECTS = 'until [ -s /results/acc ]; do sleep 0.2; done; python -c "' + PUSHES % "open('/results/acc').read()" + '"'
+REPORTS = "from katib_py import report_metrics; report_metrics({'acc': %s})"
+PUSHES = f'python -c "{REPORTS % 0.5}"'
+COLLECTS = 'until [ -s /results/acc ]; do sleep 0.2; done; python -c "' + REPORTS % "open('/results/acc').read()" + '"'
+FILE = {"fileSystemPath": {"path": "/logs/metrics.txt", "kind": "File"}}
 
 
 def collecting():
     """An experiment for each kind of collector, named by it; every one measures 0.5."""
-    file = {"fileSystemPath": {"path": "/logs/metrics.txt", "kind": "File"}}
     folder = {"fileSystemPath": {"path": "/events", "kind": "Directory"}}
     results = {"fileSystemPath": {"path": "/results/acc", "kind": "File"}}
     events = f"echo {base64.b64encode(_events()).decode()} | base64 -d > /events/events.out.tfevents.1.training"
     container = {"name": "collects", "image": IMAGE, "command": ["sh", "-c", COLLECTS]}
     return [
         training("stdout", "echo acc=0.5"),
-        _collected("File", file, job("echo acc=0.5 > /logs/metrics.txt")),
+        _collected("File", FILE, job("echo acc=0.5 > /logs/metrics.txt")),
         _collected("TensorFlowEvent", folder, job(events)),
         _collected("PrometheusMetric", None, job(f"python3 -c '{SERVES}'")),
-        _collected("Push", None, job(f'python -c "{PUSHES % 0.5}"', IMAGE)),
+        _collected("Push", None, job(PUSHES, IMAGE)),
         _collected("Custom", results, job("echo 0.5 > /results/acc"), customCollector=container),
     ]
 
@@ -119,11 +120,17 @@ for step in $(seq 500); do echo acc=0.9; done
 """
 
 
-def stopped_early():
-    """Of three trials one is hopeless, and would never end."""
+def stopping_early():
+    """Of three trials one is hopeless, and would never end; read here, and by a collector in the pod."""
     settings = [{"name": "min_trials_required", "value": "2"}, {"name": "start_step", "value": "2"}]
     stopping = {"algorithmName": "medianstop", "algorithmSettings": settings}
-    return training("stopped-early", HOPELESS, maxTrialCount=3, parallelTrialCount=3, earlyStopping=stopping)
+    given = {"maxTrialCount": 3, "parallelTrialCount": 3, "earlyStopping": stopping}
+    written = f"( {HOPELESS} ) > {FILE['fileSystemPath']['path']}"
+    file = {"collector": {"kind": "File"}, "source": FILE}
+    return [
+        training("stops-printing", HOPELESS, **given),
+        training("stops-writing", written, metricsCollectorSpec=file, **given),
+    ]
 
 
 def failing():
@@ -167,6 +174,12 @@ def retained():
 def suspended(folder):
     """An experiment whose trials wait at the gate `suspended`."""
     return training("suspended", run=job(**at_gate("suspended", SAYS, folder)))
+
+
+def rolled_out(folder):
+    """An experiment whose trials push their metrics after they waited at the gate `rolled-out`."""
+    run = job(**at_gate("rolled-out", PUSHES, folder), image=IMAGE)
+    return training("rolled-out", run=run, collector="Push")
 
 
 def evicted(name, folder, backoff):
