@@ -58,7 +58,9 @@ class Takeover:
         if metadata["uid"] in self._known or not is_katibs(document, EXPERIMENTS):
             return
         trials = await self._trials(metadata)
-        await self._adopt([_start(trial) for trial in trials])
+        if trials:
+            known = await self._logs.log.held(metadata["namespace"])  # from a time before this controller
+            await self._adopt([_start(trial) for trial in trials if trial["metadata"]["uid"] not in known])
         live = [(trial, read_trial(trial)) for trial in trials]
         live = [(trial, record) for trial, record in live if not record.state.finished]
         for trial, _ in live:
