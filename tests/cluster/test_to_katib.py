@@ -48,8 +48,12 @@ def asleep():
     return experiment("asleep", suspend=True)
 
 
-SCENES = {scene.__name__: scene for scene in (midst, lengthy, resumable, asleep)}
-FIRST = {"midst": 3, "lengthy": 8, "resumable": 2, "asleep": 0}
+def paused():
+    return experiment("paused", trialTemplate={"retain": True})
+
+
+SCENES = {scene.__name__: scene for scene in (midst, lengthy, resumable, asleep, paused)}
+FIRST = {"midst": 3, "lengthy": 8, "resumable": 2, "asleep": 0, "paused": 0}
 
 
 class Holding:
@@ -109,9 +113,12 @@ class HandedBack:
             eventually(lambda: self._counts("midst") == (3, 2))
             eventually(lambda: self._counts("lengthy") == (8, 3))
             self._objects["resumable"].ended("resumable")
+            eventually(lambda: self._counts("paused") == (None, 2))
+            self._objects["paused"].edit("paused", suspend=True)
+            eventually(lambda: all(job["spec"]["suspend"] for job in self._objects["paused"].jobs()))
         self.before = {name: self._scene(name) for name in ("midst", "lengthy")}
         with Controller(self._server.kubeconfig, self._folder / "second", "", [*arguments, "--hand-back"]) as second:
-            eventually(lambda: "waiting for lengthy/lengthy, midst/midst" in second.said())
+            eventually(lambda: "waiting for lengthy/lengthy, midst/midst" in second.said().splitlines()[-1])
             act.go()
             eventually(lambda: "every experiment is handed back" in second.said())
             eventually(lambda: not any(each.jobs() for each in self._objects.values()))
@@ -162,6 +169,7 @@ def test_what_ran_was_brought_to_its_end_and_nothing_new_was_begun(handed_back):
         "lengthy": ["Succeeded"] * 11,
         "resumable": ["Succeeded"] * 2,
         "asleep": [],
+        "paused": ["Pending"] * 2,
     }
 
 
@@ -176,6 +184,14 @@ def test_katib_runs_no_trial_again(scene):
     runs = {job["metadata"]["name"]: job for job in scene.jobs}
     done = {katib_rules.run_is(trial, runs.get(trial["metadata"]["name"])) for trial in scene.trials}
     assert done == {"nothing"}
+
+
+def test_katib_runs_again_what_was_suspended(handed_back):
+    """Its run objects would have stayed as they are for ever."""
+    scene = handed_back.scenes["paused"]
+    assert not scene.jobs
+    assert {katib_rules.run_is(trial, None) for trial in scene.trials} == {"create"}
+    assert len(katib_rules.goes_on(scene.experiment, scene.suggestion, scene.trials)) == 1
 
 
 @pytest.mark.parametrize("name", ["midst", "lengthy"])
@@ -210,8 +226,9 @@ def test_katibs_webhook_lets_it_write_what_it_gets(handed_back):
 
 
 def test_no_measurement_is_missing_in_katibs_table(handed_back):
-    assert len(handed_back.table) == 18
-    assert handed_back.table == handed_back.measured == {trial: ["0.3"] for trial in handed_back.measured}
+    measured = {trial: values for trial, values in handed_back.measured.items() if values}
+    assert len(measured) == 18
+    assert handed_back.table == measured == {trial: ["0.3"] for trial in measured}
 
 
 def test_what_katib_does_not_do_is_said(handed_back):
