@@ -51,9 +51,7 @@ class Takeover:
             self._once(metadata["uid"], self._release(resource, document))
 
     async def take(self, document: Json, kinds: Kinds) -> None:
-        """Make an Experiment ours, if Katib has had it: its measurements, and its runs; raises StoreUnavailable,
-        ApiError.
-        """
+        """Make an Experiment ours that Katib has had: its measurements and runs; raises StoreUnavailable, ApiError."""
         metadata = document["metadata"]
         if metadata["uid"] in self._known or not is_katibs(document, EXPERIMENTS):
             return
