@@ -14,11 +14,12 @@ from support import katib_rules
 from support.cluster.apiserver import ApiServer
 from support.cluster.controllers import Controller, eventually
 from support.cluster.db_manager import DbManager
-from support.cluster.experiments import Objects, condition, experiment
+from support.cluster.experiments import GROUP, Objects, condition, experiment
 from support.cluster.katibs_programs import Programs
 from support.cluster.kinds import install, install_katibs
 from support.cluster.played import PlayedJobs
 from support.cluster.played_kubelet import PlayedKubelet
+from support.cluster.played_pods import ended, running
 
 from katib_py.observations.database import connect
 
@@ -48,8 +49,16 @@ def asleep():
     return experiment("asleep", suspend=True)
 
 
-SCENES = {scene.__name__: scene for scene in (midst, lengthy, resumable, asleep)}
-FIRST = {"midst": 3, "lengthy": 8, "resumable": 2, "asleep": 0}
+def paused():
+    return experiment("paused", trialTemplate={"retain": True})
+
+
+def retried():
+    return experiment("retried", parallelTrialCount=1)
+
+
+SCENES = {scene.__name__: scene for scene in (midst, lengthy, resumable, asleep, paused, retried)}
+FIRST = {"midst": 3, "lengthy": 8, "resumable": 2, "asleep": 0, "paused": 0, "retried": 0}
 
 
 class Holding:
@@ -67,7 +76,22 @@ class Holding:
         self._left[namespace] -= 1
         if self._left[namespace] < 0:
             await self._go.wait()
-        await self._programs(played, job)
+        await (self._fail_first if namespace == "retried" else self._programs)(played, job)
+
+    async def _fail_first(self, played, job):
+        """The first pod fails, and the Job's next succeeds."""
+        first = await played.pod(job, NODE)
+        await self._programs.measure(job, first, ["0.1"])
+        await played.pod_status(first, running)
+        await played.pod_status(first, ended(1))
+        await asyncio.sleep(1)  # as long as its controller waits, at least
+        second = await played.pod(job, NODE)
+        await played.pod_status(second, running)
+        trial = f"{GROUP}/namespaces/retried/trials/{job['metadata']['name']}"
+        while (await played.client.get(trial))["status"].get("attempt") != 2:
+            await asyncio.sleep(0.1)
+        await self._programs.measure(job, second, ["0.3"])
+        await self._programs.end(played, job, second)
 
 
 @dataclass
@@ -109,9 +133,15 @@ class HandedBack:
             eventually(lambda: self._counts("midst") == (3, 2))
             eventually(lambda: self._counts("lengthy") == (8, 3))
             self._objects["resumable"].ended("resumable")
+            eventually(lambda: self._counts("paused") == (None, 2))
+            eventually(lambda: self._counts("retried") == (None, 1))
+            self._objects["paused"].edit("paused", suspend=True)
+            eventually(lambda: all(job["spec"]["suspend"] for job in self._objects["paused"].jobs()))
         self.before = {name: self._scene(name) for name in ("midst", "lengthy")}
         with Controller(self._server.kubeconfig, self._folder / "second", "", [*arguments, "--hand-back"]) as second:
-            eventually(lambda: "waiting for lengthy/lengthy, midst/midst" in second.said())
+            eventually(
+                lambda: "waiting for lengthy/lengthy, midst/midst, retried/retried" in second.said().splitlines()[-1]
+            )
             act.go()
             eventually(lambda: "every experiment is handed back" in second.said())
             eventually(lambda: not any(each.jobs() for each in self._objects.values()))
@@ -162,6 +192,8 @@ def test_what_ran_was_brought_to_its_end_and_nothing_new_was_begun(handed_back):
         "lengthy": ["Succeeded"] * 11,
         "resumable": ["Succeeded"] * 2,
         "asleep": [],
+        "paused": ["Pending"] * 2,
+        "retried": ["Succeeded"],
     }
 
 
@@ -176,6 +208,14 @@ def test_katib_runs_no_trial_again(scene):
     runs = {job["metadata"]["name"]: job for job in scene.jobs}
     done = {katib_rules.run_is(trial, runs.get(trial["metadata"]["name"])) for trial in scene.trials}
     assert done == {"nothing"}
+
+
+def test_katib_runs_again_what_was_suspended(handed_back):
+    """Its run objects would have stayed as they are for ever."""
+    scene = handed_back.scenes["paused"]
+    assert not scene.jobs
+    assert {katib_rules.run_is(trial, None) for trial in scene.trials} == {"create"}
+    assert len(katib_rules.goes_on(scene.experiment, scene.suggestion, scene.trials)) == 1
 
 
 @pytest.mark.parametrize("name", ["midst", "lengthy"])
@@ -210,8 +250,14 @@ def test_katibs_webhook_lets_it_write_what_it_gets(handed_back):
 
 
 def test_no_measurement_is_missing_in_katibs_table(handed_back):
-    assert len(handed_back.table) == 18
-    assert handed_back.table == handed_back.measured == {trial: ["0.3"] for trial in handed_back.measured}
+    measured = {trial: values for trial, values in handed_back.measured.items() if values}
+    assert len(measured) == 19
+    assert handed_back.table == measured == {trial: ["0.3"] for trial in measured}
+
+
+def test_a_run_that_is_retried_meanwhile_counts_with_its_last_attempt(handed_back):
+    (trial,) = handed_back.scenes["retried"].trials
+    assert (trial["status"]["attempt"], katib_rules.observed(trial)) == (2, 0.3)
 
 
 def test_what_katib_does_not_do_is_said(handed_back):

@@ -85,7 +85,7 @@ async def act(post: Post) -> None:
             drives.begin(plant)
             log.info("driving the experiments of %s", post.namespace or "every namespace")
             if post.hand_back:
-                group.create_task(HandBack(post.api, seen, drives.rests).run())
+                group.create_task(HandBack(cluster, seen, drives.rests).run())
 
 
 @asynccontextmanager

@@ -192,6 +192,9 @@ class Course:
             except ApiError as error:
                 self._troubles.note(of_refusal(error), time.monotonic())
                 await self._pause(RETRY[-1])
+            except StoreUnavailable as error:
+                self._troubles.note(Trouble("ObservationLogUnavailable", str(error)), time.monotonic())
+                await self._pause(RETRY[-1])
         self._report(RunPhase.ENDED, stopped=True)
         return False
 

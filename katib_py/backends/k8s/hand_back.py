@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
-from katib_py.backends.k8s.api import Api, Json, Selection
+from katib_py.backends.k8s.api import Json, Selection
+from katib_py.backends.k8s.cluster import Cluster
 from katib_py.backends.k8s.errors import Absent, ApiError
 from katib_py.backends.k8s.informer import Informer, Name
 from katib_py.backends.k8s.ledger import owned_by
@@ -16,6 +18,7 @@ from katib_py.core.admission import missing_defaults
 from katib_py.core.errors import Conflict
 from katib_py.core.hand_back import obstacles, suggestion_changes
 from katib_py.core.names import LABEL_EXPERIMENT
+from katib_py.core.read_trial import read_trial
 
 LOOK_SECONDS: Final = 1.0
 SAY_SECONDS: Final = 10.0
@@ -27,8 +30,9 @@ log = logging.getLogger(__name__)
 class HandBack:
     """Looks at the experiments that `seen` shows; `rests` says whether nothing of one is under way any more."""
 
-    def __init__(self, api: Api, seen: Informer[Json], rests: Callable[[Name], bool]) -> None:
-        self._api = api
+    def __init__(self, cluster: Cluster, seen: Informer[Json], rests: Callable[[Name], bool]) -> None:
+        self._api = cluster.api
+        self._kinds = cluster.kinds
         self._seen = seen
         self._rests = rests
         self._given: dict[Name, tuple[str, int]] = {}  # uid and generation
@@ -73,22 +77,36 @@ class HandBack:
         if operations:
             # Katib refuses to write an object of which its defaulting changes anything.
             await self._api.patch(EXPERIMENTS, name, operations)
-        await self._give_suggestion(name, document)
+        trials = await self._trials(name, document["metadata"]["uid"])
+        await self._give_suggestion(name, document["metadata"]["uid"], trials)
+        for trial in trials:
+            if not read_trial(trial).state.finished:
+                await self._remove_run(trial)
         words = obstacles(document)
         log.info("experiment %s/%s is handed back%s", *name, f"; Katib {' and '.join(words)}" if words else "")
 
-    async def _give_suggestion(self, name: Name, document: Json) -> None:
-        uid = document["metadata"]["uid"]
+    async def _trials(self, name: Name, uid: str) -> list[Json]:
+        found: list[Json] = []
+        async for page in self._api.pages(TRIALS, Selection(name.namespace, f"{LABEL_EXPERIMENT}={name.name}")):
+            found += [item for item in page.items if owned_by(item, uid)]
+        return found
+
+    async def _remove_run(self, trial: Json) -> None:
+        """A run that was held back for a later attempt goes: Katib would take it for one that runs, and makes none."""
+        where, uid = (trial["metadata"]["namespace"], trial["metadata"]["name"]), trial["metadata"]["uid"]
+        with suppress(Absent):
+            resource = await self._kinds.resource(trial["spec"].get("runSpec") or {})
+            there = await self._api.get(resource, *where)
+            if owned_by(there, uid):
+                await self._api.delete(resource, where, there["metadata"]["uid"], "Foreground")
+
+    async def _give_suggestion(self, name: Name, uid: str, trials: list[Json]) -> None:
         try:
             suggestion = await self._api.get(SUGGESTIONS, *name)
         except Absent:
             return
         if not owned_by(suggestion, uid):
             return
-        trials: list[Json] = []
-        selection = Selection(name.namespace, f"{LABEL_EXPERIMENT}={name.name}")
-        async for page in self._api.pages(TRIALS, selection):
-            trials += [item for item in page.items if owned_by(item, uid)]
         spec, status = suggestion_changes(suggestion, trials)
         version = {"resourceVersion": suggestion["metadata"]["resourceVersion"]}
         if any(suggestion["spec"].get(key) != value for key, value in spec.items()):

@@ -159,7 +159,7 @@ class RunObject:
             if order.adopt_only:
                 return RunPhase.ABSENT  # it was ended, and waits for its next attempt
             there = await self._let_go_on(there)
-        if not order.adopt_only:
+        if not to_end:
             await self.announce(order)
         self._hold(there)
         return None

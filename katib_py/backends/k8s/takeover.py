@@ -51,14 +51,14 @@ class Takeover:
             self._once(metadata["uid"], self._release(resource, document))
 
     async def take(self, document: Json, kinds: Kinds) -> None:
-        """Make an Experiment ours, if Katib has had it: its measurements, and its runs; raises StoreUnavailable,
-        ApiError.
-        """
+        """Make an Experiment ours that Katib has had: its measurements and runs; raises StoreUnavailable, ApiError."""
         metadata = document["metadata"]
         if metadata["uid"] in self._known or not is_katibs(document, EXPERIMENTS):
             return
         trials = await self._trials(metadata)
-        await self._adopt([_start(trial) for trial in trials])
+        if trials:
+            known = await self._logs.log.held(metadata["namespace"])  # from a time before this controller
+            await self._adopt([_start(trial) for trial in trials if trial["metadata"]["uid"] not in known])
         live = [(trial, read_trial(trial)) for trial in trials]
         live = [(trial, record) for trial, record in live if not record.state.finished]
         for trial, _ in live:

@@ -33,7 +33,7 @@ class Programs:
         if any(container["name"] == SIDECAR for container in pod["spec"]["containers"]):
             await self.report(job, values)
         else:
-            await self._measure(job, pod, values)
+            await self.measure(job, pod, values)
         if act and callable(act[-1]):
             await act[-1](played, job)
         else:
@@ -50,7 +50,8 @@ class Programs:
         await played.pod_status(pod, ended())
         await played.complete(job)
 
-    async def _measure(self, job, pod, values):
+    async def measure(self, job, pod, values):
+        """Print or push."""
         env, where = env_of(job), (pod["metadata"]["namespace"], pod["metadata"]["name"])
         for value in values:
             if where[0] in self._prints:

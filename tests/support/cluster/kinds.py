@@ -19,11 +19,16 @@ def install(client):
 
 
 def install_katibs(client):
-    """The definitions as Katib has them: any object goes."""
+    """The definitions as Katib has them, ready for use."""
+    return _applied(client, katibs())
+
+
+def katibs():
+    """Katib's definitions: any object goes."""
     definitions = crds()
     for definition in definitions:
         definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"] = PERMISSIVE
-    return _applied(client, definitions)
+    return definitions
 
 
 def _applied(client, definitions):
