@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -186,5 +187,8 @@ def groups():
 
 
 def processes_with(text):
-    commands = (path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists())
-    return [command for command in commands if text.encode() in command]
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # a process may end while it is looked at
+            found.append(path.read_bytes())
+    return [command for command in found if text.encode() in command]
