@@ -216,7 +216,9 @@ async def test_a_run_stopped_while_no_engine_was_there_is_no_failure(house):
 
 async def test_a_verdict_older_than_the_order_to_stop_stands(house):
     await started(house, house.shell("echo loss=1"))
-    await over(house)
+    async with asyncio.timeout(30):
+        while house.folder().exit_status() is None:
+            await asyncio.sleep(0.01)
     house.folder().tell_to_stop("Stopped")
     os.utime(house.folder().claim_path(1), (1.0, 1.0))
     report = await house.engine().run(house.shell(""), stop=StopIntent(StopKind.KILLED, "enough"))
