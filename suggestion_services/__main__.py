@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import signal
 import sys
 import threading
@@ -12,6 +11,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from katib_py.core.errors import InvalidInput
+from katib_py.wire.process import announce
 from suggestion_services.registry import ALGORITHMS, find
 from suggestion_services.server import serve
 
@@ -30,11 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (OSError, InvalidInput) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2 if isinstance(error, InvalidInput) else 1
-    # Whoever gave us a pipe reads this in a log that others may write to as well.
-    whose = "" if options.parent_pipe is None else f" (pid {os.getpid()})"
-    print(f"listening on {address}{whose}", flush=True)
-    if options.parent_pipe is not None:
-        threading.Thread(target=_await_end, args=(options.parent_pipe, ended), daemon=True).start()
+    announce(address, options.parent_pipe, ended)
     ended.wait()
     server.stop(GRACE_SECONDS).wait()
     return 0
@@ -60,12 +56,6 @@ def _served(names: str) -> Mapping[str, str]:
     for name in chosen:
         find(name, ALGORITHMS)
     return {name: ALGORITHMS[name] for name in chosen}
-
-
-def _await_end(descriptor: int, ended: threading.Event) -> None:
-    while os.read(descriptor, 1 << 10):
-        pass
-    ended.set()
 
 
 if __name__ == "__main__":

@@ -120,16 +120,21 @@ def observation_object(observation: Iterable[Metric]) -> Json:
     return {"metrics": [metric._asdict() for metric in observation]}
 
 
-def owned(experiment: Experiment, name: str) -> Json:
-    """metadata of an object of this name that the experiment owns."""
-    owner = {
+def owner_reference(kind: str, name: str, uid: str) -> Json:
+    """The entry of ownerReferences that makes one of Katib's objects the controller of another object."""
+    return {
         "apiVersion": API_VERSION,
-        "kind": "Experiment",
-        "name": experiment.name,
-        "uid": experiment.metadata.uid,
+        "kind": kind,
+        "name": name,
+        "uid": uid,
         "controller": True,
         "blockOwnerDeletion": True,
     }
+
+
+def owned(experiment: Experiment, name: str) -> Json:
+    """metadata of an object of this name that the experiment owns."""
+    owner = owner_reference("Experiment", experiment.name, experiment.metadata.uid)
     return {"name": name, "namespace": experiment.metadata.namespace, "ownerReferences": [owner]}
 
 

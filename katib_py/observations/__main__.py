@@ -18,6 +18,7 @@ from katib_py.observations import environment
 from katib_py.observations.readiness import Database, open_database
 from katib_py.observations.schema import give_back
 from katib_py.observations.server import serve
+from katib_py.wire.process import announce
 
 GRACE_SECONDS: Final = 5.0
 
@@ -41,11 +42,7 @@ def _serve(options: argparse.Namespace, ended: threading.Event) -> int:
         if engine is None:
             return 0
         server, address = serve(engine, options.listen, token_key=key)
-        # Whoever gave us a pipe reads this in a log that others may write to as well.
-        whose = "" if options.parent_pipe is None else f" (pid {os.getpid()})"
-        print(f"listening on {address}{whose}", flush=True)
-        if options.parent_pipe is not None:
-            threading.Thread(target=_await_end, args=(options.parent_pipe, ended), daemon=True).start()
+        announce(address, options.parent_pipe, ended)
         ended.wait()
         server.stop(GRACE_SECONDS).wait()
     return 0
@@ -81,12 +78,6 @@ def _parser() -> argparse.ArgumentParser:
         "--parent-pipe", type=int, metavar="FD", help="end when nobody holds the other end of this pipe any more"
     )
     return parser
-
-
-def _await_end(descriptor: int, ended: threading.Event) -> None:
-    while os.read(descriptor, 1 << 10):
-        pass
-    ended.set()
 
 
 if __name__ == "__main__":

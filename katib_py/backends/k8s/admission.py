@@ -19,10 +19,7 @@ from katib_py.backends.k8s.services import Services
 from katib_py.backends.k8s.webhooks.experiments import ExperimentWebhook
 from katib_py.backends.k8s.webhooks.pods import PodWebhook, trial_env
 from katib_py.backends.k8s.webhooks.server import WebhookServer, webhook_app
-from katib_py.collectors.filters import filter_problem
-from katib_py.core.early_stopping import STOPPERS
 from katib_py.core.katib_config import KatibConfig
-from katib_py.core.validate import Checks
 
 OWN_IMAGE: Final = "katib-py:latest"
 # A controller outside the cluster is called by these.
@@ -52,15 +49,12 @@ class Admission:
     @asynccontextmanager
     async def serving(self, api: Api, certificates: Certificates) -> AsyncIterator[WebhookServer]:
         """Answer while it is entered; raises OSError where the port cannot be had."""
-        experiments = ExperimentWebhook(api, self._checks, self.services.problems)
+        experiments = ExperimentWebhook(api, self.services.checks, self.services.problems)
         env = partial(trial_env, db_manager=self.db_manager)
         pods = PodWebhook(api, self.config, await self._image(api), env, Discovery(api).resource)
         port = self.config().init.controller.webhook_port
         async with WebhookServer(webhook_app(experiments, pods), certificates, port) as server:
             yield server
-
-    def _checks(self) -> Checks:
-        return Checks(filter_problem, early_stopping=self.config().early_stoppers(STOPPERS), in_pods=True)
 
     async def _image(self, api: Api) -> str:
         """The image that we run from, which has our collector in it."""

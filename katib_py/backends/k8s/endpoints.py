@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Final
 
 import uvicorn
 from fastapi import FastAPI, Response
 
+from katib_py.backends.k8s.http_server import EVERY_ADDRESS, QuietServer, listening
 from katib_py.core.errors import InvalidInput, Problem, show
 
-EVERY_ADDRESS: Final = "0.0.0.0"
 GRACE_SECONDS: Final = 2
 
 
@@ -68,7 +67,7 @@ class Endpoint:
 
     async def __aenter__(self) -> Endpoint:
         """Begin to listen; raises OSError where the port cannot be had."""
-        self._socket = socket.create_server(self._address)
+        self._socket = listening(*self._address)
         self._task = asyncio.create_task(self._server.serve([self._socket]))
         return self
 
@@ -84,12 +83,3 @@ class Endpoint:
         """The port that it listens on."""
         assert self._socket is not None
         return int(self._socket.getsockname()[1])
-
-
-class QuietServer(uvicorn.Server):
-    """A server that leaves the process's signals to the process."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Do nothing."""
-        yield

@@ -8,12 +8,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from katib_py.backends.k8s.api import Json, Selection
+from katib_py.backends.k8s.api import Json
 from katib_py.backends.k8s.cluster import Cluster
 from katib_py.backends.k8s.errors import Absent, ApiError
 from katib_py.backends.k8s.informer import Informer, Name
-from katib_py.backends.k8s.ledger import owned_by
-from katib_py.backends.k8s.resources import EXPERIMENTS, SUGGESTIONS, TRIALS
+from katib_py.backends.k8s.owners import owned_by
+from katib_py.backends.k8s.resources import EXPERIMENTS, SUGGESTIONS
+from katib_py.backends.k8s.supervisor import Version, leaves, version_of
+from katib_py.backends.k8s.trials import owned_trials
 from katib_py.core.admission import missing_defaults
 from katib_py.core.errors import Conflict
 from katib_py.core.hand_back import obstacles, suggestion_changes
@@ -35,7 +37,7 @@ class HandBack:
         self._kinds = cluster.kinds
         self._seen = seen
         self._rests = rests
-        self._given: dict[Name, tuple[str, int]] = {}  # uid and generation
+        self._given: dict[Name, Version] = {}
         self._said: tuple[str, float] = ("", 0.0)
 
     async def run(self) -> None:
@@ -53,14 +55,14 @@ class HandBack:
                 except (ApiError, Conflict) as error:
                     log.warning("experiment %s/%s is not handed back yet: %s", *name, error)
                 else:
-                    self._given[name] = _version(document)
+                    self._given[name] = version_of(document)
 
     def _waiting(self) -> list[Name]:
         """The experiments that are not handed back yet."""
         return [
             name
             for name, document in self._seen.items()
-            if self._given.get(name) != _version(document) and "deletionTimestamp" not in document["metadata"]
+            if self._given.get(name) != version_of(document) and not leaves(document)
         ]
 
     def _say(self, now: float) -> None:
@@ -77,19 +79,14 @@ class HandBack:
         if operations:
             # Katib refuses to write an object of which its defaulting changes anything.
             await self._api.patch(EXPERIMENTS, name, operations)
-        trials = await self._trials(name, document["metadata"]["uid"])
-        await self._give_suggestion(name, document["metadata"]["uid"], trials)
+        labels, uid = f"{LABEL_EXPERIMENT}={name.name}", document["metadata"]["uid"]
+        trials = [trial async for trial in owned_trials(self._api, name.namespace, labels, uid)]
+        await self._give_suggestion(name, uid, trials)
         for trial in trials:
             if not read_trial(trial).state.finished:
                 await self._remove_run(trial)
         words = obstacles(document)
         log.info("experiment %s/%s is handed back%s", *name, f"; Katib {' and '.join(words)}" if words else "")
-
-    async def _trials(self, name: Name, uid: str) -> list[Json]:
-        found: list[Json] = []
-        async for page in self._api.pages(TRIALS, Selection(name.namespace, f"{LABEL_EXPERIMENT}={name.name}")):
-            found += [item for item in page.items if owned_by(item, uid)]
-        return found
 
     async def _remove_run(self, trial: Json) -> None:
         """A run that was held back for a later attempt goes: Katib would take it for one that runs, and makes none."""
@@ -113,7 +110,3 @@ class HandBack:
             written = await self._api.patch(SUGGESTIONS, name, {"metadata": version, "spec": spec})
             version = {"resourceVersion": written["metadata"]["resourceVersion"]}
         await self._api.patch(SUGGESTIONS, name, {"metadata": version, "status": status}, "status")
-
-
-def _version(document: Json) -> tuple[str, int]:
-    return document["metadata"]["uid"], int(document["metadata"].get("generation", 1))

@@ -10,6 +10,7 @@ from typing import Any, Final
 from katib_py.backends.k8s.api import Api, Json, Selection
 from katib_py.backends.k8s.errors import Absent, ApiError, Refused
 from katib_py.backends.k8s.informer import Informer, Name
+from katib_py.backends.k8s.owners import controller_of
 from katib_py.backends.k8s.resources import JOBS, Resource
 from katib_py.core.names import LABEL_TRIAL
 
@@ -139,5 +140,4 @@ def _kind(document: Mapping[str, Any]) -> tuple[str, str]:
 def _seen(document: Json) -> Seen:
     metadata = document["metadata"]
     metadata.pop("managedFields", None)
-    owner = next((owner["uid"] for owner in metadata.get("ownerReferences") or () if owner.get("controller")), "")
-    return Seen(metadata["uid"], owner, "deletionTimestamp" in metadata, document)
+    return Seen(metadata["uid"], controller_of(document).get("uid", ""), "deletionTimestamp" in metadata, document)

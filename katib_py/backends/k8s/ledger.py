@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from katib_py.backends.k8s.api import Api, Json
 from katib_py.backends.k8s.errors import Absent, AlreadyExists, Occupied
+from katib_py.backends.k8s.owners import owned_by
 from katib_py.backends.k8s.resources import SUGGESTIONS
 from katib_py.controller.ports import Change, Key, SuggestionRecord
 from katib_py.core.errors import Conflict
@@ -203,12 +204,6 @@ class Ledger:
 
     def _deleted(self) -> Conflict:
         return Conflict(f"the Suggestion {self._key.name} was deleted")
-
-
-def owned_by(document: Mapping[str, Any], uid: str) -> bool:
-    """Whether the object's controller is the one with this uid."""
-    owners = document["metadata"].get("ownerReferences") or ()
-    return any(owner.get("controller") and owner.get("uid") == uid for owner in owners)
 
 
 def _size(entry: Mapping[str, Any]) -> int:

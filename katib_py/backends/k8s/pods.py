@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
+from katib_py.backends.k8s.owners import controller_of
 from katib_py.core.names import LABEL_TRIAL
 from katib_py.core.status import parse_time, time_text
 
@@ -85,7 +86,7 @@ def slim(document: Mapping[str, Any], naming: str = LABEL_TRIAL) -> Pod:
         metadata["name"],
         metadata["uid"],
         labels.get(naming, ""),
-        next((owner["uid"] for owner in metadata.get("ownerReferences") or () if owner.get("controller")), ""),
+        controller_of(document).get("uid", ""),
         labels,
         metadata.get("creationTimestamp", ""),
         _earlier(left, metadata.get("deletionGracePeriodSeconds", 0)) if left else "",

@@ -12,7 +12,7 @@ from katib_py.backends.k8s.api import Json
 from katib_py.backends.k8s.cluster import Cluster
 from katib_py.backends.k8s.errors import Absent, ApiError, Refused
 from katib_py.backends.k8s.informer import Name
-from katib_py.backends.k8s.ledger import owned_by
+from katib_py.backends.k8s.owners import owned_by
 from katib_py.backends.k8s.pods import Pod
 from katib_py.backends.k8s.resources import Resource
 from katib_py.backends.k8s.site import Site

@@ -13,10 +13,11 @@ import grpc
 
 from katib_py.backends.k8s.api import Api, Json, Selection
 from katib_py.backends.k8s.errors import Absent, AlreadyExists, ApiError
-from katib_py.backends.k8s.ledger import owned_by
+from katib_py.backends.k8s.owners import owned_by
 from katib_py.backends.k8s.pods import slim
 from katib_py.backends.k8s.resources import CLAIMS, DEPLOYMENTS, PODS, SERVICES, VOLUMES, Resource
 from katib_py.backends.k8s.suggesters import Observe, channel_to
+from katib_py.collectors.filters import filter_problem
 from katib_py.controller.ports import EarlyStopping, Suggesters
 from katib_py.core.early_stopping import STOPPERS
 from katib_py.core.errors import Problem, ServiceUnavailable
@@ -32,6 +33,8 @@ from katib_py.core.own_service import (
     service_name,
     volume,
 )
+from katib_py.core.template import ConfigMaps
+from katib_py.core.validate import Checks
 from katib_py.wire import api as wire
 from katib_py.wire import rpc
 from katib_py.wire.convert import experiment_message
@@ -75,6 +78,11 @@ class Services:
         other = copy.copy(self)
         other.api = api
         return other
+
+    def checks(self, config_maps: ConfigMaps | None = None) -> Checks:
+        """What is known of the cluster when an experiment is validated."""
+        stoppers = self.config().early_stoppers(STOPPERS)
+        return Checks(filter_problem, early_stopping=stoppers, config_maps=config_maps, in_pods=True)
 
     async def problems(self, experiment: Experiment) -> list[Problem]:
         """What a service that runs already says against the experiment; nothing where it does not answer in time."""

@@ -9,28 +9,27 @@ from typing import Any, Final
 
 from katib_py.backends.k8s.api import Api, Json
 from katib_py.backends.k8s.cluster import Cluster
+from katib_py.backends.k8s.config_maps import read_config_map, template_source
 from katib_py.backends.k8s.errors import Absent
 from katib_py.backends.k8s.event_writer import EventWriter
 from katib_py.backends.k8s.informer import Informer
 from katib_py.backends.k8s.metrics import Metrics
 from katib_py.backends.k8s.observations import RemoteLogs, RemoteObservations
-from katib_py.backends.k8s.resources import CONFIG_MAPS
 from katib_py.backends.k8s.run_object import Announce
 from katib_py.backends.k8s.runner import KubeRunner
 from katib_py.backends.k8s.services import Services
-from katib_py.backends.k8s.site import REPORTED, Site
+from katib_py.backends.k8s.site import READ_HERE, REPORTED, Site
 from katib_py.backends.k8s.store import KubeStore
 from katib_py.backends.k8s.takeover import Takeover
 from katib_py.backends.k8s.trial_writer import Manual
-from katib_py.collectors.filters import filter_problem
 from katib_py.controller.board import Board
 from katib_py.controller.engine import Engine
 from katib_py.controller.platform import Platform, Render, WallClock
 from katib_py.controller.ports import Key, RunOrder
 from katib_py.core import names
+from katib_py.core.addresses import default_address
 from katib_py.core.disruption import forgiving
-from katib_py.core.early_stopping import STOPPERS
-from katib_py.core.experiment import CollectorKind, Experiment, ResumePolicy
+from katib_py.core.experiment import Experiment, ResumePolicy
 from katib_py.core.load import load_experiment
 from katib_py.core.own_service import service_name
 from katib_py.core.pods import mark
@@ -38,7 +37,6 @@ from katib_py.core.repair import repaired
 from katib_py.core.template import ConfigMaps, Template, compile_template
 from katib_py.core.tokens import trial_token
 from katib_py.core.trial import TrialRecord
-from katib_py.core.validate import Checks
 
 COMPANY_SECONDS: Final = 0.005
 # Then the runs are let go of, as their output would fill the memory, and looked for again.
@@ -58,7 +56,7 @@ class DbManagerAddress:
     @property
     def text(self) -> str:
         """HOST:PORT, as others than trials are told."""
-        return f"{self.host}.{self.namespace}:{self.port}" if self.namespace else f"{self.host}:{self.port}"
+        return default_address(self.env())
 
     def env(self) -> dict[str, str]:
         """The variables that tell a trial so."""
@@ -92,8 +90,7 @@ class Plant:
         """The engine of the experiment in this object; raises InvalidInput where it cannot be driven."""
         key = Key(document["metadata"]["namespace"], document["metadata"]["name"])
         config_maps = await self._config_maps(document)
-        stoppers = self.services.config().early_stoppers(STOPPERS)
-        checks = Checks(filter_problem, early_stopping=stoppers, config_maps=config_maps, in_pods=True)
+        checks = self.services.checks(config_maps)
         experiment = load_experiment(repaired(document), checks).experiment
         template = compile_template(experiment, config_maps)
         metadata = document["metadata"]
@@ -130,16 +127,13 @@ class Plant:
 
     async def _config_maps(self, document: Json) -> ConfigMaps:
         """The ConfigMap that the template comes from; without it validation says what is missing."""
-        spec = document.get("spec") or {}
-        source = (spec.get("trialTemplate") or {}).get("configMap") if isinstance(spec, Mapping) else None
-        if not isinstance(source, Mapping):
+        where = template_source(document)
+        if where is None:
             return {}
-        where = str(source.get("configMapNamespace", "")), str(source.get("configMapName", ""))
         try:
-            found = await self.api.get(CONFIG_MAPS, *where)
+            return await read_config_map(self.api, where)
         except Absent:
             return {}
-        return {where: found.get("data") or {}}
 
     def _render(self, board: Board, template: Template) -> Render:
         namespace = board.key.namespace
@@ -160,7 +154,7 @@ class Plant:
 def _announcer(experiment: Experiment, log: RemoteObservations) -> Announce:
     """The log need not know of attempts whose output the controller reads itself."""
     collector = experiment.spec.metrics_collector_spec
-    if collector is not None and collector.kind is CollectorKind.STDOUT:
+    if collector is not None and collector.kind is READ_HERE:
         return _nothing
     return log.begin
 

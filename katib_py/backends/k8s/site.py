@@ -11,7 +11,8 @@ from katib_py.collectors.text import TextFormat
 from katib_py.core.conditions import Condition, Match
 from katib_py.core.experiment import CollectorKind, Experiment
 from katib_py.core.kinds import KINDS
-from katib_py.core.names import ANNOTATION_ATTEMPT, API_VERSION, LABEL_EXPERIMENT, LABEL_TRIAL
+from katib_py.core.names import ANNOTATION_ATTEMPT, LABEL_EXPERIMENT, LABEL_TRIAL
+from katib_py.core.objects import owner_reference
 
 # Only what is printed is read by the controller; a sidecar or the program itself reports the rest.
 READ_HERE: Final = CollectorKind.STDOUT
@@ -86,14 +87,7 @@ class Site:
     def object(self, document: Mapping[str, Any], trial_uid: str, attempt: int = 1) -> dict[str, Any]:
         """The run object as it is created: owned by its Trial and labelled, so that it can be watched."""
         metadata = document["metadata"]
-        owner = {
-            "apiVersion": API_VERSION,
-            "kind": "Trial",
-            "name": metadata["name"],
-            "uid": trial_uid,
-            "controller": True,
-            "blockOwnerDeletion": True,
-        }
+        owner = owner_reference("Trial", metadata["name"], trial_uid)
         labels = {LABEL_EXPERIMENT: self.experiment, LABEL_TRIAL: metadata["name"]}
         labels = {**(metadata.get("labels") or {}), **labels}
         metadata = {**metadata, "labels": labels, "ownerReferences": [owner]}

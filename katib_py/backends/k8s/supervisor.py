@@ -84,8 +84,8 @@ class Supervisor:
                 driven.wake.set()
             return
         driven = self._driven.setdefault(name, Driven())
-        version = _version(new)
-        if old is not None and _version(old) == version and driven.task is not None and not _leaves(new):
+        version = version_of(new)
+        if old is not None and version_of(old) == version and driven.task is not None and not leaves(new):
             return  # what we wrote ourselves
         driven.looked.set()
         driven.wake.set()
@@ -97,7 +97,7 @@ class Supervisor:
         document, driven = self._document(name), self._driven.get(name)
         if document is None or driven is None:
             return False
-        return driven.task is None and (driven.settled == _version(document) or over(document))
+        return driven.task is None and (driven.settled == version_of(document) or over(document))
 
     def disturb(self, name: Name) -> None:
         """Somebody else changed the experiment's Trials: what its engine holds in memory is void."""
@@ -115,7 +115,7 @@ class Supervisor:
                 began = time.monotonic()
                 trouble = await self._once(document, driven)
                 current = self._document(name)
-                if trouble is None and (current is None or _version(current) == _version(document)):
+                if trouble is None and (current is None or version_of(current) == version_of(document)):
                     return
                 failures = failures + 1 if trouble is not None and time.monotonic() - began < LONG_SECONDS else 0
                 if trouble is not None:
@@ -138,9 +138,9 @@ class Supervisor:
             return error
         if outcome is Outcome.DELETED:
             current = self._document(_name(document))
-            gone = current is None or _version(current) != _version(document)
+            gone = current is None or version_of(current) != version_of(document)
             return None if gone else Conflict("something of it was deleted")
-        driven.settled = _version(document)
+        driven.settled = version_of(document)
         return None
 
     async def _rest(self, document: Json, driven: Driven, trouble: Exception, failures: int) -> None:
@@ -173,7 +173,7 @@ class Supervisor:
 
     def _document(self, name: Name) -> Json | None:
         document = self._plant.seen.get(name) if self._plant is not None else None
-        return None if document is None or _leaves(document) else document
+        return None if document is None or leaves(document) else document
 
     async def _fail(self, document: Json, error: KatibError) -> Exception | None:
         """The algorithm's service refuses the experiment: it has failed, as in Katib. Why that could not be written."""
@@ -215,11 +215,13 @@ def _name(document: Json) -> Name:
     return Name(document["metadata"]["namespace"], document["metadata"]["name"])
 
 
-def _version(document: Json) -> Version:
+def version_of(document: Json) -> Version:
+    """Which spec of which experiment the object is."""
     return Version(document["metadata"]["uid"], int(document["metadata"].get("generation", 1)))
 
 
-def _leaves(document: Json) -> bool:
+def leaves(document: Json) -> bool:
+    """Whether the object is being deleted."""
     return "deletionTimestamp" in document["metadata"]
 
 

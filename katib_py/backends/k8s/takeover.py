@@ -8,13 +8,14 @@ from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from katib_py.backends.k8s.api import Api, Json, Selection
+from katib_py.backends.k8s.api import Api, Json
 from katib_py.backends.k8s.batches import Batches
 from katib_py.backends.k8s.errors import Absent, ApiError, Changed, Refused
 from katib_py.backends.k8s.kinds import Kinds
-from katib_py.backends.k8s.ledger import owned_by
 from katib_py.backends.k8s.observations import RemoteLogs
+from katib_py.backends.k8s.owners import owned_by
 from katib_py.backends.k8s.resources import DEPLOYMENTS, EXPERIMENTS, SERVICES, TRIALS, Resource
+from katib_py.backends.k8s.trials import owned_trials
 from katib_py.core.errors import StoreUnavailable
 from katib_py.core.names import LABEL_EXPERIMENT, LABEL_TRIAL
 from katib_py.core.read_trial import read_trial
@@ -90,11 +91,9 @@ class Takeover:
 
     async def _trials(self, experiment: Json) -> list[Json]:
         """The Experiment's Trials that Katib's controller has made."""
-        found: list[Json] = []
-        selection = Selection(experiment["namespace"], f"{LABEL_EXPERIMENT}={experiment['name']}")
-        async for page in self._api.pages(TRIALS, selection):
-            found += [item for item in page.items if owned_by(item, experiment["uid"]) and is_katibs(item, TRIALS)]
-        return found
+        labels = f"{LABEL_EXPERIMENT}={experiment['name']}"
+        trials = owned_trials(self._api, experiment["namespace"], labels, experiment["uid"])
+        return [trial async for trial in trials if is_katibs(trial, TRIALS)]
 
     async def _adopt(self, starts: Sequence[Start]) -> None:
         await self._logs.log.adopt(starts)

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
-from katib_py.backends.k8s.api import Api, Json, Selection
+from katib_py.backends.k8s.api import Api, Json
 from katib_py.backends.k8s.errors import Absent, AlreadyExists, Changed, Expired, Occupied
-from katib_py.backends.k8s.ledger import owned_by
 from katib_py.backends.k8s.metrics import Metrics
+from katib_py.backends.k8s.owners import owned_by
 from katib_py.backends.k8s.resources import TRIALS
 from katib_py.backends.k8s.status_writer import Written, write_status
+from katib_py.backends.k8s.trials import owned_trials
 from katib_py.controller.ports import Key
 from katib_py.core.errors import Conflict, RenderError
 from katib_py.core.experiment import Experiment
@@ -85,11 +86,8 @@ class TrialWriter:
                 self._take(item, listed)
         return listed
 
-    async def _find(self, labels: str) -> AsyncIterator[Json]:
-        async for page in self._api.pages(TRIALS, Selection(self._key.namespace, labels)):
-            for item in page.items:
-                if owned_by(item, self._owner):
-                    yield item
+    def _find(self, labels: str) -> AsyncIterator[Json]:
+        return owned_trials(self._api, self._key.namespace, labels, self._owner)
 
     def _take(self, item: Json, listed: Listed) -> None:
         trial = read_trial(item)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from katib_py.backends.k8s.api import Api, Json, Selection
 from katib_py.backends.k8s.informer import Informer, Name
+from katib_py.backends.k8s.owners import controller_of, owned_by
 from katib_py.backends.k8s.resources import TRIALS, Resource
 from katib_py.core.names import LABEL_EXPERIMENT
 from katib_py.core.trial import TrialState
@@ -96,7 +97,7 @@ def slim(document: Json) -> Trial:
     told = TrialState.EARLY_STOPPED.value in held and not status.get("completionTime")
     return Trial(
         metadata["uid"],
-        (metadata.get("labels") or {}).get(LABEL_EXPERIMENT) or _owner(metadata),
+        _experiment(document),
         str(conditions[-1].get("type")) if conditions else "Unknown",
         ended and not told,
         told,
@@ -104,11 +105,19 @@ def slim(document: Json) -> Trial:
     )
 
 
-def _owner(metadata: Json) -> str:
-    """The experiment's name of a Trial that is not labelled with it yet."""
-    owners = metadata.get("ownerReferences") or ()
-    return next((str(owner["name"]) for owner in owners if owner.get("controller")), "")
+def _experiment(document: Json) -> str:
+    """The name of the Trial's experiment, also of one that is not labelled with it yet."""
+    labels = document["metadata"].get("labels") or {}
+    return str(labels.get(LABEL_EXPERIMENT) or controller_of(document).get("name", ""))
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
+
+
+async def owned_trials(api: Api, namespace: str, labels: str, experiment_uid: str) -> AsyncIterator[Json]:
+    """The Trials with these labels that belong to this very experiment, as objects; raises Expired between pages."""
+    async for page in api.pages(TRIALS, Selection(namespace, labels)):
+        for item in page.items:
+            if owned_by(item, experiment_uid):
+                yield item

@@ -4,8 +4,8 @@ import socket
 
 import pytest
 
+from katib_py.backends.k8s.http_server import listening
 from katib_py.backends.k8s.webhooks.reviews import Answer, Question, read_question, write_answer
-from katib_py.backends.k8s.webhooks.server import listening
 
 QUESTION = Question("u1", "team-a", {}, None, "")
 

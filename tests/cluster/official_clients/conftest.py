@@ -2,7 +2,6 @@
 
 import random
 import sys
-import uuid
 from pathlib import Path
 
 import pytest
@@ -59,11 +58,9 @@ def made(name, *packages):
 
 
 @pytest.fixture(scope="module")
-def namespace(api_server):
-    """A namespace for all tests of a module."""
-    name = api_server.namespace(f"test-{uuid.uuid4().hex[:8]}")
-    yield name
-    api_server.client.delete(f"/api/v1/namespaces/{name}")
+def namespace(shared_namespace):
+    """One for all tests of a module."""
+    return shared_namespace
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 katib = Katib(client, "team-a"); trial = katib.trial(katib.experiment(), given("team-a-x", "0.1"))
 """
 
-from support.cluster.experiments import GROUP
+from support.cluster.experiments import GROUP, JOB
 
 START, LATER, END = "2025-11-03T10:00:00Z", "2025-11-03T10:00:20Z", "2025-11-03T10:05:00Z"
 NO_TIME = "0001-01-01T00:00:00Z"
@@ -178,18 +178,6 @@ def summary(values):
     return {"name": "acc", "min": numbers[0], "max": numbers[-1], "latest": values[-1]}
 
 
-JOB = {
-    "apiVersion": "batch/v1",
-    "kind": "Job",
-    "spec": {
-        "template": {
-            "spec": {
-                "restartPolicy": "Never",
-                "containers": [{"name": "main", "image": "none", "command": ["train", "--lr=${trialParameters.rate}"]}],
-            }
-        }
-    },
-}
 SPEC = {
     "algorithm": {"algorithmName": "random"},
     "maxTrialCount": 4,

@@ -7,36 +7,20 @@ import asyncio
 import copy
 from contextlib import suppress
 
-from support.cluster.async_client import AsyncClient
 from support.cluster.client import Refused
+from support.cluster.player import Player, deleted
 
 FOREGROUND = "foregroundDeletion"
 
 
-class Operator:
+class Operator(Player):
     """Watches the objects of a kind; an act is a coroutine of the operator and the object, and ends with it."""
 
     def __init__(self, kubeconfig, kind, act, namespace, node=None):
-        self.client = AsyncClient(kubeconfig)
+        super().__init__(kubeconfig, act)
         self.kind = kind
         self.node = node
-        self._act, self._namespace = act, namespace
-        self._acts, self._problems, self._watching = {}, [], None
-
-    async def __aenter__(self):
-        await self.client.__aenter__()
-        self._watching = asyncio.create_task(self._watch())
-        return self
-
-    async def __aexit__(self, *problem):
-        tasks = [self._watching, *self._acts.values()]
-        for task in tasks:
-            task.cancel()
-        ended = await asyncio.gather(*tasks, return_exceptions=True)
-        await self.client.__aexit__()
-        problems = [*self._problems, *(end for end in ended if isinstance(end, Exception) and not _deleted(end))]
-        if problem[0] is None and problems:
-            raise problems[0]
+        self._namespace = namespace
 
     async def pods(self, run):
         """The pods of a run, made as the kind makes them: the primary one first, all of them running."""
@@ -90,7 +74,7 @@ class Operator:
             task.cancel()
 
     def _ended(self, task):
-        if not task.cancelled() and task.exception() and not _deleted(task.exception()):
+        if not task.cancelled() and task.exception() and not deleted(task.exception()):
             self._problems.append(task.exception())
 
     async def _hold(self, run):
@@ -129,8 +113,3 @@ def _is(run, switch):
 
 def _owned(pod, run):
     return any(owner["uid"] == run["metadata"]["uid"] for owner in pod["metadata"].get("ownerReferences", ()))
-
-
-def _deleted(problem):
-    """Whether the object of an act went while it was under way."""
-    return isinstance(problem, Refused) and problem.code in (404, 409)

@@ -7,33 +7,15 @@ import asyncio
 import secrets
 from datetime import UTC, datetime
 
-from support.cluster.async_client import AsyncClient
-from support.cluster.client import Refused
+from support.cluster.player import Player
 
 
-class PlayedKind:
+class PlayedKind(Player):
     """Watches the objects at a path of the API."""
 
     def __init__(self, kubeconfig, path, act):
-        self.client = AsyncClient(kubeconfig)
+        super().__init__(kubeconfig, act)
         self.path = path
-        self._act = act
-        self._acts, self._problems = {}, []
-
-    async def __aenter__(self):
-        await self.client.__aenter__()
-        self._watching = asyncio.create_task(self._watch())
-        return self
-
-    async def __aexit__(self, *problem):
-        tasks = [self._watching, *self._acts.values()]
-        for task in tasks:
-            task.cancel()
-        ended = await asyncio.gather(*tasks, return_exceptions=True)
-        await self.client.__aexit__()
-        problems = [end for end in ended if isinstance(end, Exception) and not _deleted(end)]
-        if problem[0] is None and problems:
-            raise problems[0]
 
     async def pod(self, owner, template, labels, node):
         """A new Pod of this object on the node."""
@@ -69,7 +51,3 @@ class PlayedKind:
                     task.cancel()
             elif uid not in self._acts:
                 self._acts[uid] = asyncio.create_task(self._act(self, document))
-
-
-def _deleted(problem):
-    return isinstance(problem, Refused) and problem.code in (404, 409)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from katib_py.backends.k8s.api import Api
+from katib_py.backends.k8s.config_maps import read_config_map, template_source
 from katib_py.backends.k8s.errors import Absent, ApiError
-from katib_py.backends.k8s.resources import CONFIG_MAPS
 from katib_py.backends.k8s.webhooks.reviews import Answer, Question
 from katib_py.core.admission import Verdict, review
 from katib_py.core.defaults import default
@@ -57,25 +57,18 @@ class ExperimentWebhook:
 
     async def _with_config_map(self, document: Any, checks: Checks) -> tuple[Checks, list[Problem]]:
         """The checks with the ConfigMap that the template comes from: one that is not there yet may come later."""
-        source = _get(document, "spec", "trialTemplate", "configMap")
-        namespace, name = _get(source, "configMapNamespace"), _get(source, "configMapName")
-        if not isinstance(namespace, str) or not isinstance(name, str) or not namespace or not name:
+        where = template_source(document)
+        if where is None:
             return checks, []
         try:
-            found = await self.api.get(CONFIG_MAPS, namespace, name)
+            return replace(checks, config_maps=await read_config_map(self.api, where)), []
         except Absent:
+            namespace, name = where
             words = f"the ConfigMap {show(name)} of the namespace {show(namespace)} {LATER}"
             return checks, [Problem("spec.trialTemplate.configMap", words, "warning")]
         except ApiError:
             return checks, []  # the controller will say what keeps it from reading
-        return replace(checks, config_maps={(namespace, name): found.get("data") or {}}), []
 
 
 def _read(document: Any) -> Experiment:
     return parse_experiment(repaired(document)).experiment
-
-
-def _get(value: Any, *path: str) -> Any:
-    for step in path:
-        value = value.get(step) if isinstance(value, Mapping) else None
-    return value

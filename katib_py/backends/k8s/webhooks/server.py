@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import uvicorn
@@ -14,13 +13,12 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
 from katib_py.backends.k8s.certificates import Certificates
+from katib_py.backends.k8s.http_server import EVERY_ADDRESS, QuietServer, listening
 from katib_py.backends.k8s.webhooks.configurations import MUTATE_EXPERIMENT, MUTATE_POD, VALIDATE_EXPERIMENT
 from katib_py.backends.k8s.webhooks.experiments import ExperimentWebhook
 from katib_py.backends.k8s.webhooks.pods import PodWebhook
 from katib_py.backends.k8s.webhooks.reviews import Answer, Question, read_question, write_answer
 
-EVERY_ADDRESS: Final = "0.0.0.0"
-BACKLOG: Final = 1024
 GRACE_SECONDS: Final = 3
 IDLE_SECONDS: Final = 120  # API servers keep their connections, and reuse one for about this long
 
@@ -58,7 +56,7 @@ class WebhookServer:
 
     def __init__(self, app: FastAPI, certificates: Certificates, port: int, host: str = EVERY_ADDRESS) -> None:
         self._certificates = certificates
-        self._server = _Server(
+        self._server = QuietServer(
             uvicorn.Config(
                 app,
                 log_config=None,
@@ -107,27 +105,3 @@ class WebhookServer:
         self._server.config.ssl = self._certificates.context
         log.info("webhooks answer on port %d", self.address[1])
         await self._server.serve([self._socket])
-
-
-def listening(host: str, port: int) -> socket.socket:
-    """A socket that names its protocol: asyncio answers at once only on such, on others 40 ms late (Nagle's wait)."""
-    listening = socket.socket(
-        socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP
-    )
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, port))
-        listening.listen(BACKLOG)
-    except OSError:
-        listening.close()
-        raise
-    return listening
-
-
-class _Server(uvicorn.Server):
-    """A server that leaves the process's signals to the process."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Do nothing."""
-        yield
