@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from suggestion_services.arrays import Floats, Integers
-from suggestion_services.contract import Trials
+from suggestion_services.contract import Labels, Marked, Trials
 from suggestion_services.search import Batch
 
 # Growing by a fifth leaves little unused; each row is copied about five times.
@@ -24,6 +24,7 @@ class Columns:
 
     def __init__(self, width: int) -> None:
         self.keys: list[str] = []
+        self.labels: list[Labels] = []
         self._points = np.empty((0, width))
         self._losses = np.empty(0)
         self._states = np.empty(0, dtype=np.int8)
@@ -43,6 +44,7 @@ class Columns:
         self._losses[begin:end] = batch.losses
         self._states[begin:end] = batch.states
         self.keys.extend(batch.keys)
+        self.labels.extend(batch.labels)
 
     def points(self, begin: int = 0) -> Floats:
         """The points of the trials from row `begin` on."""
@@ -52,11 +54,19 @@ class Columns:
         """These trials, in this order."""
         return Trials(self._points[rows], self._losses[rows], self._states[rows])
 
+    def marked(self, rows: Integers) -> list[Marked]:
+        """These trials with their names and labels, in this order."""
+        kept = self.take(rows)
+        names = (_name(self.keys[row]) for row in rows)
+        labels = (self.labels[row] for row in rows)
+        return list(map(Marked, names, labels, kept.points, kept.losses.tolist(), kept.states.tolist()))
+
     def only(self, rows: Integers) -> Columns:
         """A copy with these rows alone."""
         copy = Columns(self._points.shape[1])
         kept = self.take(rows)
-        copy.append(Batch(kept.points, kept.losses, kept.states, [self.keys[row] for row in rows]))
+        keys, labels = [self.keys[row] for row in rows], [self.labels[row] for row in rows]
+        copy.append(Batch(kept.points, kept.losses, kept.states, keys, labels))
         return copy
 
 
@@ -80,6 +90,10 @@ class Order:
                 self._rows.insert(place, row)
         # A copy: an array that lends its memory cannot grow.
         return np.array(self._rows, dtype=np.int64)
+
+
+def _name(key: str) -> str:
+    return key.partition(" ")[2]
 
 
 def _grown(values: NDArray[Any], room: int) -> NDArray[Any]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Final, Protocol
+from types import MappingProxyType
+from typing import Any, ClassVar, Final, NamedTuple, Protocol
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from suggestion_services.space import Space
 # A trial's condition as the wire numbers it.
 CREATED, RUNNING, SUCCEEDED, KILLED, FAILED, METRICS_UNAVAILABLE, EARLY_STOPPED, UNKNOWN = range(8)
 ACTIVE: Final = frozenset({CREATED, RUNNING, UNKNOWN})
+
+Labels = Mapping[str, str]
+NO_LABELS: Final[Labels] = MappingProxyType({})
 
 
 class SearchEnded(KatibError):  # noqa: N818 - reads as what it says
@@ -51,11 +55,24 @@ class Used(Protocol):
         """All of them, one row each."""
 
 
+class Marked(NamedTuple):
+    """One trial with its name and what its suggestion was labelled with; the rest as in Trials."""
+
+    name: str
+    labels: Labels
+    point: Floats
+    loss: float
+    state: int
+
+
 class History(Protocol):
     """The trials of a request, put together when an algorithm wants them."""
 
     def trials(self) -> Trials:
         """All trials whose values are in the space."""
+
+    def marked(self) -> Sequence[Marked]:
+        """Every trial in the same order, those without a point of the space too: their points have NaN."""
 
     def used(self) -> Used:
         """The points that trials have."""
@@ -137,6 +154,11 @@ def setting(default: Any, doc: str, bounds: Bounds | None = None, aliases: tuple
     """A field of an algorithm that the user sets in algorithmSettings; the field's type is int or float."""
     metadata = {"doc": doc, "bounds": bounds or Bounds(), "aliases": aliases}
     return dataclasses.field(default=default, metadata=metadata)
+
+
+def word(default: str, doc: str, words: tuple[str, ...]) -> Any:
+    """A field of an algorithm that the user sets to one of these words; the field's type is str."""
+    return dataclasses.field(default=default, metadata={"doc": doc, "words": words, "aliases": ()})
 
 
 def random_state() -> Any:

@@ -11,7 +11,7 @@ from katib_py.core.errors import KatibError
 from katib_py.wire import api, history
 from suggestion_services.arrays import Booleans, Floats, Integers
 from suggestion_services.columns import Columns, Order
-from suggestion_services.contract import ACTIVE, Trials
+from suggestion_services.contract import ACTIVE, Marked, Trials
 from suggestion_services.search import Batch, Search
 from suggestion_services.split import parse_trials
 
@@ -90,6 +90,10 @@ class DeltaHistory:
         """The finished trials in canonical order."""
         return self._columns.take(self._order.of(self._columns))
 
+    def marked(self) -> list[Marked]:
+        """The same with names and labels."""
+        return self._columns.marked(self._order.of(self._columns))
+
     def used(self) -> set[bytes]:
         """The rows of the finished trials."""
         self._used.update(row.tobytes() for row in self._columns.points(self._used_rows))
@@ -119,6 +123,12 @@ class DeltaView:
         order = np.array(sorted(range(self.active), key=self._active.keys.__getitem__), dtype=np.int64)
         active = Trials(self._active.points[order], self._active.losses[order], self._active.states[order])
         return _readable(self._held.ordered(), active)
+
+    def marked(self) -> list[Marked]:
+        """Every trial, with its name and labels."""
+        active = Columns(self._active.points.shape[1])
+        active.append(self._active)
+        return [*self._held.marked(), *active.marked(Order().of(active))]
 
     def used(self) -> UsedPoints:
         """The points that trials have."""
@@ -177,14 +187,22 @@ class FullView:
         """All trials whose values are in the space."""
         return _readable(self._sorted(~self._is_active), self._sorted(self._is_active))
 
+    def marked(self) -> list[Marked]:
+        """Every trial, with its name and labels."""
+        finished, active = self._canonical(~self._is_active), self._canonical(self._is_active)
+        return self._columns.marked(np.concatenate((finished, active)))
+
     def used(self) -> UsedPoints:
         """The points that trials have."""
         points = self._columns.take(self._rows).points
         return UsedPoints(set(), points)
 
     def _sorted(self, chosen: Booleans) -> Trials:
+        return self._columns.take(self._canonical(chosen))
+
+    def _canonical(self, chosen: Booleans) -> Integers:
         rows = sorted(self._rows[chosen].tolist(), key=self._columns.keys.__getitem__)
-        return self._columns.take(np.array(rows, dtype=np.int64))
+        return np.array(rows, dtype=np.int64)
 
 
 def _readable(finished: Trials, active: Trials) -> Trials:

@@ -17,7 +17,7 @@ from katib_py.core.space import ParameterSpec, ParameterType, number
 from katib_py.core.validate.parameters import parameters_problems
 from katib_py.wire import api, convert
 from suggestion_services.arrays import Floats, States
-from suggestion_services.contract import Algorithm
+from suggestion_services.contract import NO_LABELS, Algorithm, Labels
 from suggestion_services.registry import find
 from suggestion_services.settings import configured
 from suggestion_services.space import Space
@@ -31,6 +31,7 @@ class Batch:
     losses: Floats
     states: States
     keys: list[str]
+    labels: list[Labels]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class Search:
             np.array([self._loss(trial) for trial in trials], dtype=np.float64),
             np.array([trial.status.condition for trial in trials], dtype=np.int8),
             [f"{trial.status.start_time} {trial.name}" for trial in trials],
+            [dict(trial.spec.labels) if trial.spec.labels else NO_LABELS for trial in trials],
         )
 
     def _loss(self, trial: api.Trial) -> float:

@@ -28,7 +28,7 @@ def configured(kind: type[Algorithm], spec: AlgorithmSpec) -> Algorithm:
                 problems.append(Problem(path, _unknown(item.name, spec.algorithm_name, fields)))
             continue
         try:
-            values[field.name] = _number(field, item.value)
+            values[field.name] = _value(field, item.value)
         except ValueError as error:
             problems.append(Problem(path, f"failed to validate {item.name}({item.value}): {error}"))
     if problems:
@@ -53,6 +53,15 @@ def _fields(kind: type[Algorithm]) -> dict[str, dataclasses.Field[Any]]:
 def _unknown(name: str, algorithm: str, fields: dict[str, dataclasses.Field[Any]]) -> str:
     known = ", ".join(fields) or "none"
     return f"unknown setting {name} for algorithm {algorithm}; it knows {known}{nearest(name, fields)}"
+
+
+def _value(field: dataclasses.Field[Any], text: str) -> int | float | str:
+    words = field.metadata.get("words")
+    if words is None:
+        return _number(field, text)
+    if text not in words:
+        raise ValueError(f"{field.name} must be one of {', '.join(words)}{nearest(text, words)}")
+    return text
 
 
 def _number(field: dataclasses.Field[Any], text: str) -> int | float:

@@ -6,12 +6,19 @@ import pytest
 from katib_py.wire import api
 from suggestion_services.cache import Cache
 from suggestion_services.columns import Columns, Order
+from suggestion_services.contract import ACTIVE, NO_LABELS
 from suggestion_services.registry import ALGORITHMS
 from suggestion_services.search import Batch, search_of
 
 
 def batch(*keys):
-    return Batch(np.zeros((len(keys), 1)), np.zeros(len(keys)), np.zeros(len(keys), dtype=np.int8), list(keys))
+    return Batch(
+        np.zeros((len(keys), 1)),
+        np.zeros(len(keys)),
+        np.zeros(len(keys), dtype=np.int8),
+        list(keys),
+        [NO_LABELS] * len(keys),
+    )
 
 
 @pytest.mark.parametrize("size", [1, 7, 200])
@@ -75,3 +82,31 @@ def test_unreadable_trials_keep_their_place_and_give_no_point(search, trial):
     )
     assert view.count == 2
     assert view.trials().points.tolist() == [[3.0]]
+
+
+def labelled(name, condition, rung):
+    message = api.Trial(name=name)
+    message.spec.parameter_assignments.assignments.add(name="x", value="0.5")
+    message.spec.labels["rung"] = rung
+    message.status.condition = condition
+    message.status.start_time = f"2026-01-01T00:00:0{rung}Z"
+    return message
+
+
+@pytest.mark.parametrize("kind", ["delta", "full"])
+def test_trials_come_with_the_labels_of_their_suggestions_in_canonical_order(kind, search):
+    one, trials = (
+        search("one"),
+        [
+            labelled("c", api.TrialStatus.RUNNING, "0"),
+            labelled("b", api.TrialStatus.SUCCEEDED, "2"),
+            labelled("a", api.TrialStatus.FAILED, "1"),
+        ],
+    )
+    memory = Cache().of(one)
+    if kind == "delta":
+        view = memory.delta.accept(one, api.HistoryPrefix(), trials)
+    else:
+        view = memory.full.accept(one, [trial.SerializeToString() for trial in trials])
+    assert [(item.name, item.labels["rung"]) for item in view.marked()] == [("a", "1"), ("b", "2"), ("c", "0")]
+    assert [item.state in ACTIVE for item in view.marked()] == [False, False, True]
