@@ -54,6 +54,11 @@ class Columns:
         """These trials, in this order."""
         return Trials(self._points[rows], self._losses[rows], self._states[rows])
 
+    def labels_of(self, rows: Integers) -> list[Labels]:
+        """The labels of these trials that have a point of the space, in this order."""
+        inside = ~np.isnan(self._points[rows]).any(axis=1)
+        return [self.labels[row] for row in (rows if inside.all() else rows[inside]).tolist()]
+
     def marked(self, rows: Integers) -> list[Marked]:
         """These trials with their names and labels, in this order."""
         kept = self.take(rows)

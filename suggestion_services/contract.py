@@ -71,6 +71,9 @@ class History(Protocol):
     def trials(self) -> Trials:
         """All trials whose values are in the space."""
 
+    def labels(self) -> Sequence[Labels]:
+        """What the suggestions of `trials()` were labelled with, in the same order."""
+
     def marked(self) -> Sequence[Marked]:
         """Every trial in the same order, those without a point of the space too: their points have NaN."""
 
@@ -94,6 +97,11 @@ class Request:
     def trials(self) -> Trials:
         """The trials in canonical order."""
         return self.history.trials()
+
+    @cached_property
+    def labels(self) -> Sequence[Labels]:
+        """The labels of `trials`, in the same order."""
+        return self.history.labels()
 
     def generator(self, index: int) -> np.random.Generator:
         """The randomness of the assignment number `index` of the experiment."""

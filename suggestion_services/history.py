@@ -11,7 +11,7 @@ from katib_py.core.errors import KatibError
 from katib_py.wire import api, history
 from suggestion_services.arrays import Booleans, Floats, Integers
 from suggestion_services.columns import Columns, Order
-from suggestion_services.contract import ACTIVE, Marked, Trials
+from suggestion_services.contract import ACTIVE, Labels, Marked, Trials
 from suggestion_services.search import Batch, Search
 from suggestion_services.split import parse_trials
 
@@ -94,6 +94,10 @@ class DeltaHistory:
         """The same with names and labels."""
         return self._columns.marked(self._order.of(self._columns))
 
+    def labels(self) -> list[Labels]:
+        """The labels of those that have a point of the space."""
+        return self._columns.labels_of(self._order.of(self._columns))
+
     def used(self) -> set[bytes]:
         """The rows of the finished trials."""
         self._used.update(row.tobytes() for row in self._columns.points(self._used_rows))
@@ -124,11 +128,20 @@ class DeltaView:
         active = Trials(self._active.points[order], self._active.losses[order], self._active.states[order])
         return _readable(self._held.ordered(), active)
 
+    def labels(self) -> list[Labels]:
+        """The labels of all trials whose values are in the space."""
+        active = self._columns()
+        return [*self._held.labels(), *active.labels_of(Order().of(active))]
+
     def marked(self) -> list[Marked]:
         """Every trial, with its name and labels."""
+        active = self._columns()
+        return [*self._held.marked(), *active.marked(Order().of(active))]
+
+    def _columns(self) -> Columns:
         active = Columns(self._active.points.shape[1])
         active.append(self._active)
-        return [*self._held.marked(), *active.marked(Order().of(active))]
+        return active
 
     def used(self) -> UsedPoints:
         """The points that trials have."""
@@ -187,10 +200,16 @@ class FullView:
         """All trials whose values are in the space."""
         return _readable(self._sorted(~self._is_active), self._sorted(self._is_active))
 
+    def labels(self) -> list[Labels]:
+        """The labels of all trials whose values are in the space."""
+        return self._columns.labels_of(self._all())
+
     def marked(self) -> list[Marked]:
         """Every trial, with its name and labels."""
-        finished, active = self._canonical(~self._is_active), self._canonical(self._is_active)
-        return self._columns.marked(np.concatenate((finished, active)))
+        return self._columns.marked(self._all())
+
+    def _all(self) -> Integers:
+        return np.concatenate((self._canonical(~self._is_active), self._canonical(self._is_active)))
 
     def used(self) -> UsedPoints:
         """The points that trials have."""

@@ -15,6 +15,7 @@ ALGORITHMS: Final[Mapping[str, str]] = {
     "grid": "suggestion_services.grid:Grid",
     "sobol": "suggestion_services.sobol:Sobol",
     "tpe": "suggestion_services.tpe:Tpe",
+    "cmaes": "suggestion_services.cma_es:CmaEs",
     "multivariate-tpe": "suggestion_services.tpe:MultivariateTpe",
 }
 

@@ -108,6 +108,12 @@ class RangeDimension:
         """Whether values near the middle are likelier."""
         return self.parameter.distribution in NORMAL
 
+    @property
+    def width(self) -> float:
+        """How long the scale is: in units of the parameter, or of its logarithm."""
+        low, high = self._edges
+        return high - low
+
     @cached_property
     def _low(self) -> float:
         return float(self.parameter.low)

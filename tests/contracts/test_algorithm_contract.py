@@ -16,7 +16,7 @@ from katib_py.wire import api, history, rpc
 from suggestion_services.registry import ALGORITHMS
 from suggestion_services.suggestion import SuggestionService
 
-LEARNING = ("tpe", "multivariate-tpe")
+LEARNING = ("tpe", "multivariate-tpe", "cmaes")
 REPEATING = tuple(name for name in ALGORITHMS if name != "grid")
 every_algorithm = pytest.mark.parametrize("algorithm", ALGORITHMS)
 learning_algorithm = pytest.mark.parametrize("algorithm", LEARNING)
@@ -82,6 +82,7 @@ def trial(index, values, loss=None, condition=api.TrialStatus.SUCCEEDED):
     message = api.Trial(name=f"trial-{index:05d}")
     for name, value in values.items():
         message.spec.parameter_assignments.assignments.add(name=name, value=value)
+    message.spec.labels.update(getattr(values, "labels", {}))
     message.status.condition = condition
     message.status.start_time = f"2026-01-01T{index // 3600:02d}:{index // 60 % 60:02d}:{index % 60:02d}Z"
     if loss is not None:
@@ -94,8 +95,16 @@ def in_process(service):
     return lambda request: service.GetSuggestions(request.SerializeToString(), None)
 
 
+class Values(dict):
+    """The values of a proposal, and its labels, which come back with its trial."""
+
+    def __init__(self, entry):
+        super().__init__((item.name, item.value) for item in entry.assignments)
+        self.labels = dict(entry.labels)
+
+
 def points(reply):
-    return [{item.name: item.value for item in entry.assignments} for entry in reply.parameter_assignments]
+    return [Values(entry) for entry in reply.parameter_assignments]
 
 
 class Caller:

@@ -110,3 +110,4 @@ def test_trials_come_with_the_labels_of_their_suggestions_in_canonical_order(kin
         view = memory.full.accept(one, [trial.SerializeToString() for trial in trials])
     assert [(item.name, item.labels["rung"]) for item in view.marked()] == [("a", "1"), ("b", "2"), ("c", "0")]
     assert [item.state in ACTIVE for item in view.marked()] == [False, False, True]
+    assert [item["rung"] for item in view.labels()] == ["1", "2", "0"]
