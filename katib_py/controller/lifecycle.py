@@ -276,8 +276,9 @@ class Lifecycle:
         names = self._board.objective.metric_names
         found = {}
         for run, items in zip(ended, await self._read(ended), strict=True):
-            run.seen.update(item.metric for item in items)
-            found[run.order.name] = observe(items, names)
+            unreported = {metric.name: metric for metric in over[run.order.name].unreported}
+            run.seen.update((*(item.metric for item in items), *unreported))
+            found[run.order.name] = tuple(unreported.get(metric.name, metric) for metric in observe(items, names))
         return found
 
     async def _look_up(self, runs: Sequence[LiveRun]) -> None:

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
 
 from katib_py.core.experiment import Experiment
-from katib_py.core.objective import Measurement
+from katib_py.core.objective import Measurement, Metric
 from katib_py.core.trial import Assignment, TrialRecord
 
 
@@ -143,6 +143,7 @@ class RunReport:
     ENDED: `document` is the run object with its status, `stopped` says that it ended because it was told to,
     `retry` that its own back-off limit allows another attempt, `seen` names the metrics in its output.
     LOST: `disrupted` says that the machine is to blame, not the run. `notes` are oddities of what was read.
+    `unreported` is the observation of a collector that could not report all that it read.
     """
 
     name: str
@@ -157,6 +158,7 @@ class RunReport:
     detail: str = ""
     seen: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    unreported: tuple[Metric, ...] = ()
 
 
 class Runner(Protocol):

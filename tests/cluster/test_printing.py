@@ -4,9 +4,14 @@ import asyncio
 import dataclasses
 
 import pytest
+from support.cluster.experiments import condition, last
 from support.cluster.kind_definitions import define
 from support.cluster.played_kinds import KINDS
+from support.cluster.played_pods import ended
 from support.cluster.stage import Stage, moment, observed
+
+from katib_py.core.objective import Metric
+from katib_py.core.summary import Summary, write_summary
 
 JOB, WORKFLOW = KINDS["Job"], KINDS["Workflow"]
 TWO_STEPS = dataclasses.replace(
@@ -83,6 +88,50 @@ async def test_a_followed_log_is_taken_up_where_the_connection_was_lost(stage):
     await stage.play(act)
     await stage.create("cut", live=True)
     trial = await stage.finished("cut")
+    assert observed(trial) == ("0.3", "0.6")
+    assert trial["status"]["observation"]["metrics"][0]["latest"] == "0.4"
+
+
+async def test_an_objective_that_is_not_printed_is_what_a_run_waits_for_until_it_comes(stage):
+    """Nobody decides on intermediate values, so the output is not followed."""
+    silent = asyncio.Event()
+
+    async def act(operator, run):
+        await operator.set(run, "Running")
+        pod = await stage.speak(operator, run, "loss=1")
+        await silent.wait()
+        stage.say(pod, "acc=0.5")
+        await stage.having("unheard", lambda trial: condition(trial, "Waiting") is None)
+        await stage.node.end_pod(pod)
+        await operator.set(run, "Succeeded")
+
+    await stage.play(act)
+    await stage.create("unheard")
+    waits = await stage.having("unheard", lambda trial: condition(trial, "Waiting"))
+    assert condition(waits, "Waiting")["reason"] == "MetricNotSeen"
+    silent.set()
+    assert observed(await stage.finished("unheard")) == ("0.5", "0.5")
+
+
+async def test_what_a_collector_could_not_report_is_taken_from_its_last_words(stage):
+    message = write_summary(Summary(False, "the db-manager does not answer", (Metric("acc", "0.3", "0.6", "0.4"),)))
+    end = {"exitCode": 0, "reason": "Completed", "message": message, "finishedAt": "2026-01-01T00:00:00Z"}
+
+    async def act(operator, run):
+        (pod,) = await operator.pods(run)
+        await stage.node.run(pod)
+        await stage.node.end_pod(pod)
+        sidecar = {"name": "metrics-logger-and-collector", "image": "", "imageID": "", "ready": False}
+        sidecar |= {"restartCount": 0, "state": {"terminated": end}}
+        await operator.pod_status(pod, lambda pod: ended()(pod) | {"initContainerStatuses": [sidecar]})
+        await operator.set(run, "Succeeded")
+
+    await stage.play(act)
+    source = {"fileSystemPath": {"path": "/tmp/metrics", "kind": "File", "format": "TEXT"}}
+    spec = {"collector": {"kind": "File"}, "source": source}
+    await stage.create("unreported", metricsCollectorSpec=spec)
+    trial = await stage.finished("unreported")
+    assert last(trial)[0] == "Succeeded"
     assert observed(trial) == ("0.3", "0.6")
     assert trial["status"]["observation"]["metrics"][0]["latest"] == "0.4"
 

@@ -74,6 +74,34 @@ def test_somebody_elses_objects_of_a_services_name_are_in_the_way_and_left_alone
     assert api_server.client.get(f"{path}/demo-packed")["metadata"]["uid"] == made["metadata"]["uid"]
 
 
+def test_what_an_ended_experiment_has_left_is_removed_by_the_next_controller(api_server, objects, request):
+    """The controller before was killed after it had written the end."""
+    made = objects.create(experiment(algorithm={"algorithmName": "packed"}, resumePolicy="Never"))
+    now = "2026-01-01T00:00:00Z"
+    end = {"type": "Succeeded", "status": "True", "reason": "ExperimentMaxTrialsReached", "message": "over"}
+    end |= {"lastUpdateTime": now, "lastTransitionTime": now}
+    status = {"conditions": [end], "startTime": now, "completionTime": now}
+    api_server.client.patch(f"{objects.path('experiments')}/demo/status", {"status": status})
+    owner = {
+        "apiVersion": made["apiVersion"],
+        "kind": "Experiment",
+        "name": "demo",
+        "uid": made["metadata"]["uid"],
+        "controller": True,
+    }
+    metadata = {"name": "demo-packed", "ownerReferences": [owner]}
+    front = {"metadata": metadata, "spec": {"ports": [{"port": 6789}], "selector": {"app": "packed"}}}
+    api_server.client.post(objects.path("services", group="/api/v1"), front)
+    request.getfixturevalue("configured")
+
+    def gone():
+        left = api_server.client.get(objects.path("services", group="/api/v1"))["items"]
+        return "demo-packed" not in [item["metadata"]["name"] for item in left]
+
+    eventually(gone)
+    assert last(objects.experiment()) == ("Succeeded", "ExperimentMaxTrialsReached")
+
+
 async def test_a_third_partys_rules_stop_a_trial_at_any_step_from_their_first(
     api_server, namespace, objects, configured
 ):

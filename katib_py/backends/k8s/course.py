@@ -12,6 +12,7 @@ from typing import Any, Final
 from katib_py.backends.k8s.api import Json
 from katib_py.backends.k8s.errors import Absent, ApiError, Refused
 from katib_py.backends.k8s.informer import Name
+from katib_py.backends.k8s.left import Left
 from katib_py.backends.k8s.obstacles import Obstacles
 from katib_py.backends.k8s.output import RunOutput
 from katib_py.backends.k8s.pods import Pod, Trouble
@@ -300,15 +301,20 @@ class Course:
 
     async def _settle(self) -> None:
         """Wait for what the watch of pods has yet to tell of a run that has its verdict."""
-        if self._site.format is None:
+        if self._site.format is None and not self._site.beside:
             return
         deadline = time.monotonic() + LAST_SECONDS
         while (left := deadline - time.monotonic()) > 0:
             self._known()
-            container = self._site.primary_container
-            if all(pod.ended or pod.left or pod.container(container).ended for pod in self._primaries.newest):
+            if all(map(self._says_no_more, self._primaries.newest)):
                 return
             await self._pause(left)
+
+    def _says_no_more(self, pod: Pod) -> bool:
+        """Whether what counts of a pod, its output or its collector's last words, is there."""
+        if pod.ended or pod.left:
+            return True
+        return not self._site.beside and pod.container(self._site.primary_container).ended
 
     async def _finish(self, **facts: Any) -> None:
         """The last report, with what its output has to tell."""
@@ -320,8 +326,11 @@ class Course:
             if not pods and not facts.get("stopped"):
                 notes.append(self._site.unread)
         notes += self._output.notes()
-        facts = {**facts, "measurements": tuple(found), "notes": tuple(notes), "seen": self._output.seen}
-        self._report(RunPhase.ENDED, **facts)
+        left = Left.of(self._primaries.newest)
+        notes += left.notes
+        seen = (*self._output.seen, *left.seen)
+        facts = {**facts, "measurements": tuple(found), "notes": tuple(notes), "seen": seen}
+        self._report(RunPhase.ENDED, unreported=left.observation, **facts)
 
     async def _to_read(self) -> list[Pod]:
         """The pods whose output counts."""

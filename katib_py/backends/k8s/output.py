@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Final
@@ -18,6 +19,7 @@ from katib_py.core.objective import Measurement
 
 BACKOFF: Final = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 PAUSE_SECONDS: Final = 1.0  # before a followed log is taken up that was lost
+GLANCES: Final = (10.0, 15.0, 15.0, 20.0, 30.0, 60.0)  # between looks at a log that the objective has not been seen in
 LAST_SECONDS: Final = 2.0  # how long a followed log may take to end after its container has
 OPEN_SECONDS: Final = 1.0  # a kubelet answers a follower no sooner than there is something to read
 
@@ -39,13 +41,17 @@ class RunOutput:
         self._pods: dict[str, PodOutput] = {}
 
     def attend(self, pods: Iterable[Pod], live: bool) -> None:
-        """Follow these pods if it is to be `live`, and read each as soon as its container has ended."""
+        """Read each of these pods as soon as its container has ended; follow it before if it is to be `live`.
+
+        Of one that is not followed it is looked now and then whether its objective has come.
+        """
         for pod in self._alone(pods):
             container = pod.container(self._site.primary_container)
             if container.ended or pod.ended:
                 self._of(pod).end()
-            elif live and container.started:
-                self._of(pod).follow()
+            elif container.started:
+                output = self._of(pod)
+                output.follow() if live else output.glance(self._site.objective)
 
     async def open(self, pods: Iterable[Pod]) -> None:
         """Have these pods followed: somebody is about to end them, and nothing can be read afterwards."""
@@ -116,6 +122,11 @@ class PodOutput:
         if self._task is None:
             self._task = asyncio.create_task(self._follow(last=False))
 
+    def glance(self, objective: str) -> None:
+        """The container runs, and nobody decides on what it measures: look for this metric until it has come."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._glance(objective))
+
     def follow_last(self) -> None:
         """The container is about to be ended: a log that was looked at in turns is followed, if that can be."""
         if self._followed_now:
@@ -168,6 +179,20 @@ class PodOutput:
             self._followed_now = False
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._ended.wait(), pause)
+        await self._last()
+
+    async def _glance(self, objective: str) -> None:
+        heard = False
+        pauses = itertools.chain(GLANCES, itertools.repeat(GLANCES[-1]))
+        while not self._ended.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._ended.wait(), None if heard else next(pauses))
+                break
+            with suppress(ApiError):
+                async with self._streams.look():
+                    async for items in self.reader.read():
+                        self._tell(items)
+                        heard = heard or any(item.metric == objective for item in items)
         await self._last()
 
     async def _last(self) -> None:

@@ -107,7 +107,7 @@ class Plant:
             WallClock(COMPANY_SECONDS, self.metrics.turns.observe),
             lambda board: self._render(board, template),
             REPORTED,
-            experiment.spec.early_stopping is not None,
+            True,
             NEW_AT_ONCE,
             PATIENCE_SECONDS,
             self.closing,

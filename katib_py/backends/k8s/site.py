@@ -17,20 +17,26 @@ from katib_py.core.objects import owner_reference
 # Only what is printed is read by the controller; a sidecar or the program itself reports the rest.
 READ_HERE: Final = CollectorKind.STDOUT
 REPORTED: Final = frozenset(CollectorKind) - {READ_HERE}
+BESIDE: Final = frozenset({CollectorKind.FILE, CollectorKind.TENSORFLOW_EVENT, CollectorKind.PROMETHEUS})
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """The part of an experiment's spec that its runs follow. `live`: somebody decides on intermediate values."""
+    """The part of an experiment's spec that its runs follow.
+
+    `live`: somebody decides on intermediate values. `beside`: a collector of ours runs beside the training.
+    """
 
     experiment: str
     success: Condition
     failure: Condition
     primary_labels: Mapping[str, str]
     primary_container: str
+    objective: str
     format: Format | None
     live: bool
     retain: bool
+    beside: bool = False
 
     @classmethod
     def of(cls, experiment: Experiment) -> Site:
@@ -47,9 +53,11 @@ class Site:
             Condition.parse(template.failure_condition),
             template.primary_pod_labels,
             template.primary_container_name,
+            objective.objective_metric_name,
             TextFormat(objective, filters) if collector.kind is READ_HERE else None,
             spec.early_stopping is not None,
             template.retain,
+            collector.kind in BESIDE,
         )
 
     def verdict(self, document: Mapping[str, Any]) -> tuple[bool, Match] | None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
+
+from pydantic import ValidationError
 
 from katib_py.backends.k8s.api import Api, Json, Selection
 from katib_py.backends.k8s.errors import ApiError
@@ -57,17 +59,21 @@ class Supervisor:
         self._gone = gone
         self._plant: Plant | None = None
         self._driven: dict[Name, Driven] = {}
+        self._clearing: asyncio.Task[None] | None = None
 
     def begin(self, plant: Plant) -> None:
         """Drive from now on what is there, and what comes."""
         self._plant = plant
         for name, document in plant.seen.items():
             self.changed(name, None, document)
+        ended = [document for _, document in plant.seen.items() if over(document) and not leaves(document)]
+        self._clearing = asyncio.create_task(_clear(plant, ended))
 
     async def close(self) -> None:
         """Let go of every experiment; trials go on without us."""
         self._plant = None
         tasks = [driven.task for driven in self._driven.values() if driven.task is not None]
+        tasks += [self._clearing] if self._clearing is not None else []
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -196,6 +202,15 @@ class Supervisor:
         except (ApiError, Conflict) as error:
             return error
         return None
+
+
+async def _clear(plant: Plant, ended: Sequence[Json]) -> None:
+    """What is left of experiments whose end was written by a controller that did not live to clear up after them."""
+    for document in ended:
+        try:
+            await plant.finished(document)
+        except (KatibError, ValidationError) as error:
+            log.info("what is left of experiment %s stays: %s", _name(document), error)
 
 
 def _words(error: Exception) -> tuple[str, str]:
