@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, ClassVar, Final, NamedTuple, Protocol
+from typing import Any, ClassVar, Final, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -136,6 +136,14 @@ class Algorithm(Protocol):
         """At most `request.count` assignments; fewer, or none, is an answer. Raises SearchEnded."""
 
 
+@runtime_checkable
+class Bookkeeping(Protocol):
+    """An algorithm that has something to write into the Suggestion's status for its readers."""
+
+    def bookkeeping(self, request: Request) -> Iterable[tuple[str, str]]:
+        """Names and values of Suggestion.status.algorithmSettings; they come back as settings."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """What a setting's number must be; `at_least` is inclusive, `above` and `below` are not."""
@@ -167,6 +175,11 @@ def setting(default: Any, doc: str, bounds: Bounds | None = None, aliases: tuple
 def word(default: str, doc: str, words: tuple[str, ...]) -> Any:
     """A field of an algorithm that the user sets to one of these words; the field's type is str."""
     return dataclasses.field(default=default, metadata={"doc": doc, "words": words, "aliases": ()})
+
+
+def text(default: str, doc: str) -> Any:
+    """A field of an algorithm that the user sets to a name or path; the field's type is str."""
+    return dataclasses.field(default=default, metadata={"doc": doc, "text": True, "aliases": ()})
 
 
 def random_state() -> Any:

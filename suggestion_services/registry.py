@@ -17,6 +17,9 @@ ALGORITHMS: Final[Mapping[str, str]] = {
     "tpe": "suggestion_services.tpe:Tpe",
     "cmaes": "suggestion_services.cma_es:CmaEs",
     "multivariate-tpe": "suggestion_services.tpe:MultivariateTpe",
+    "hyperband": "suggestion_services.hyperband:Hyperband",
+    "asha": "suggestion_services.asha:Asha",
+    "bohb": "suggestion_services.bohb:Bohb",
 }
 
 

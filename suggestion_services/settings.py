@@ -56,6 +56,8 @@ def _unknown(name: str, algorithm: str, fields: dict[str, dataclasses.Field[Any]
 
 
 def _value(field: dataclasses.Field[Any], text: str) -> int | float | str:
+    if "text" in field.metadata:
+        return text
     words = field.metadata.get("words")
     if words is None:
         return _number(field, text)

@@ -9,7 +9,7 @@ from typing import Final
 from katib_py.core.errors import InvalidInput, Problem
 from katib_py.wire import api
 from suggestion_services.cache import Cache
-from suggestion_services.contract import Proposal, Request, SearchEnded
+from suggestion_services.contract import Bookkeeping, Proposal, Request, SearchEnded
 from suggestion_services.distinct import Distinct
 from suggestion_services.edge import answers
 from suggestion_services.history import DeltaView, FullView
@@ -44,9 +44,10 @@ class SuggestionService:
         with memory.lock:
             if message.HasField("history"):
                 delta = memory.delta.accept(search, message.history, parse_trials(trials))
-                return _reply(_suggest(search, _request(search, message, delta)))
-            full = memory.full.accept(search, trials)
-            return _reply(_suggest_exactly(search, _request(search, message, full)))
+                request = _request(search, message, delta)
+                return _reply(_suggest(search, request), _written(search, request))
+            request = _request(search, message, memory.full.accept(search, trials))
+            return _reply(_suggest_exactly(search, request), _written(search, request))
 
     @answers
     def ValidateAlgorithmSettings(  # noqa: N802 - the rpc's name
@@ -94,11 +95,18 @@ def _padding(request: Request, proposals: Sequence[Proposal]) -> Iterable[Propos
         yield Proposal(request.space.texts(distinct.first_new(draws(request.space, generator), generator)))
 
 
-def _reply(proposals: Iterable[Proposal]) -> api.GetSuggestionsReply:
+def _written(search: Search, request: Request) -> Iterable[tuple[str, str]]:
+    """What the algorithm tells the readers of the Suggestion."""
+    return search.algorithm.bookkeeping(request) if isinstance(search.algorithm, Bookkeeping) else ()
+
+
+def _reply(proposals: Iterable[Proposal], written: Iterable[tuple[str, str]]) -> api.GetSuggestionsReply:
     reply = api.GetSuggestionsReply()
     for proposal in proposals:
         entry = reply.parameter_assignments.add(trial_name=proposal.trial_name)
         for name, value in proposal.parameters:
             entry.assignments.add(name=name, value=value)
         entry.labels.update(proposal.labels)
+    for name, value in written:
+        reply.algorithm.algorithm_settings.add(name=name, value=value)
     return reply

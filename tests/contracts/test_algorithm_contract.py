@@ -56,6 +56,8 @@ CONTINUOUS = {
     "decay": double_range("0.01", "0.05", distribution=api.LOG_NORMAL),
     "dropout": double_range("-0.25", "0.7"),
 }
+# Searches that must be told which parameter says what a trial spends; spaces get that parameter for them.
+SPENDING = {name: {"r_l": 27, "resource_name": "epochs"} for name in ("hyperband", "asha", "bohb")}
 TWELVE_POINTS = {"x": int_range(1, 3), "y": choice("a", "b", "c", "d")}
 BOWL = {"x": double_range(0, 1, "0.002"), "y": int_range(0, 500), "z": choice("p", "q", "r")}
 
@@ -66,14 +68,19 @@ def bowl(values):
     return away + {"p": 0.5, "q": 0.0, "r": 0.2}[values["z"]]
 
 
+def searched(algorithm, space):
+    """The space as the algorithm can search it."""
+    return {**space, "epochs": int_range(1, 27)} if algorithm in SPENDING else space
+
+
 def experiment(algorithm, space, uid="uid", **settings):
     message = api.Experiment(name="contract", uid=uid)
-    for name, (kind, feasible) in space.items():
+    for name, (kind, feasible) in searched(algorithm, space).items():
         message.spec.parameter_specs.parameters.add(name=name, parameter_type=kind, feasible_space=feasible)
     message.spec.objective.objective_metric_name = "loss"
     message.spec.objective.type = api.MINIMIZE
     message.spec.algorithm.algorithm_name = algorithm
-    for name, value in settings.items():
+    for name, value in {**SPENDING.get(algorithm, {}), **settings}.items():
         message.spec.algorithm.algorithm_settings.add(name=name, value=str(value))
     return message
 
@@ -140,6 +147,10 @@ class Caller:
         return losses
 
 
+def values_of(item):
+    return {entry.name: entry.value for entry in item.spec.parameter_assignments.assignments}
+
+
 def on_the_grid(text, low, high, step):
     value = Decimal(text)
     return Decimal(low) <= value <= Decimal(high) and (value - Decimal(low)) % Decimal(step) == 0
@@ -167,7 +178,7 @@ def test_values_lie_in_the_space_and_on_the_step_grid(algorithm, service):
     caller = Caller(experiment(algorithm, MIXED), service)
     caller.run(40, 4, lambda values: float(values["units"]))
     for item in caller.finished:
-        check_values(MIXED, {entry.name: entry.value for entry in item.spec.parameter_assignments.assignments})
+        check_values(searched(algorithm, MIXED), values_of(item))
 
 
 @pytest.mark.parametrize("algorithm", REPEATING)
@@ -175,7 +186,7 @@ def test_values_of_continuous_parameters_lie_in_the_space(algorithm, service):
     caller = Caller(experiment(algorithm, CONTINUOUS), service)
     caller.run(40, 4, lambda values: float(values["rate"]))
     for item in caller.finished:
-        check_values(CONTINUOUS, {entry.name: entry.value for entry in item.spec.parameter_assignments.assignments})
+        check_values(searched(algorithm, CONTINUOUS), values_of(item))
 
 
 @every_algorithm
@@ -275,7 +286,7 @@ def test_trials_in_any_state_are_taken(algorithm, states, service):
         trial(i, values, states[i % len(states)][1], states[i % len(states)][0]) for i, values in enumerate(found)
     ]
     for values in caller.ask(4, active=trials):
-        check_values(MIXED, values)
+        check_values(searched(algorithm, MIXED), values)
 
 
 @every_algorithm
@@ -284,7 +295,7 @@ def test_trials_from_outside_the_space_are_taken(algorithm, service):
     odd = [{"x": "7", "y": "-3", "z": "p"}, {"x": "word", "y": "5", "z": "p"}, {"x": "0.5"}, {"z": "unheard-of"}, {}]
     caller.finished = [trial(index, values, index) for index, values in enumerate(odd * 3)]
     for values in caller.ask(4):
-        check_values(BOWL, values)
+        check_values(searched(algorithm, BOWL), values)
 
 
 @every_algorithm
@@ -299,7 +310,7 @@ def test_ten_thousand_trials_are_taken(algorithm, service):
     found = caller.ask(4)
     assert len({tuple(values.items()) for values in found}) == 4
     for values in found:
-        check_values(space, values)
+        check_values(searched(algorithm, space), values)
 
 
 @every_algorithm

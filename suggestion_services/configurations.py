@@ -1,0 +1,58 @@
+"""New configurations for searches over several amounts of a resource: the same request without the amount."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from suggestion_services.arrays import Floats
+from suggestion_services.contract import CREATED, Marked, Request, Trials
+from suggestion_services.fidelity import Ladder, stable
+from suggestion_services.history import UsedPoints
+from suggestion_services.space import Space
+
+Configuration = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Configurations:
+    """A history of configurations. `told` are the trials to learn from; used is also what has no trial yet."""
+
+    whole: Request
+    ladder: Ladder
+    told: Trials
+    new: Floats
+
+    def trials(self) -> Trials:
+        """Those to learn from, and the new ones as pending."""
+        told, count = self.told, len(self.new)
+        return Trials(
+            np.concatenate((told.points, self.new)),
+            np.append(told.losses, np.full(count, np.nan)),
+            np.append(told.states, np.full(count, CREATED, dtype=told.states.dtype)),
+        )
+
+    def marked(self) -> Sequence[Marked]:
+        """Every trial."""
+        return [item._replace(point=self.ladder.without(item.point)) for item in self.whole.history.marked()]
+
+    def used(self) -> UsedPoints:
+        """The configurations that trials have, whatever they spend."""
+        return UsedPoints(set(), np.concatenate((self.ladder.without(self.whole.trials.points), self.new)))
+
+
+def narrowed(request: Request, ladder: Ladder, told: Trials | None = None, new: Sequence[Floats] = ()) -> Request:
+    """The request over the other parameters than the resource, its trials those `told`, by default all."""
+    others = [item.parameter for place, item in enumerate(request.space.dimensions) if place != ladder.place]
+    if told is None:
+        trials = request.trials
+        told = Trials(ladder.without(trials.points), trials.losses, trials.states)
+    points = np.array(new, dtype=np.float64).reshape(-1, len(others))
+    return replace(request, space=Space(others), history=Configurations(request, ladder, told, points))
+
+
+def configuration_of(trial: Marked, inner: Request, ladder: Ladder) -> Configuration:
+    """A trial's configuration to the letter; `inner` is the narrowed request."""
+    return stable(inner.space, inner.space.texts(ladder.without(trial.point)))
