@@ -84,6 +84,7 @@ class MultiFidelity:
     r_min: float | None = setting(
         None, "the least of the resource; by default the parameter's min", Bounds(above=0), ("min_resource",)
     )
+    suggestion_trial_dir: str = text("", "where the program looks for the checkpoint of its trial")
     random_state: int | None = random_state()
 
     learns: ClassVar[bool] = True

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from katib_py.core.names import LABELS_OF_ALGORITHMS
 from suggestion_services.arrays import Floats
 from suggestion_services.contract import ACTIVE, EARLY_STOPPED, KILLED, SUCCEEDED, Marked
 from suggestion_services.fidelity import Ladder
@@ -52,7 +53,7 @@ class Labels:
     scheduled: bool
 
     def _key(self, word: str) -> str:
-        return f"{self.algorithm}.suggestion.katib.kubeflow.org/{word}"
+        return f"{self.algorithm}.{LABELS_OF_ALGORITHMS}/{word}"
 
     def write(self, place: Place, parent: str) -> tuple[tuple[str, str], ...]:
         """The labels of a proposal for this place; `parent` is the trial that it continues, empty for none."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from katib_py.core.names import LABELS_OF_ALGORITHMS
 from katib_py.core.objective import Metric
 
 
@@ -39,6 +40,8 @@ CONDITION_TEXTS: Final[Mapping[TrialState, tuple[str, str]]] = {
     TrialState.METRICS_UNAVAILABLE: ("MetricsUnavailable", "Metrics are not available"),
 }
 
+PARENT: Final = f".{LABELS_OF_ALGORITHMS}/parent"
+
 Parameters = tuple[tuple[str, str], ...]
 
 
@@ -60,6 +63,11 @@ class Assignment:
     parameters: Parameters
     labels: tuple[tuple[str, str], ...] = ()
     rules: tuple[Rule, ...] = ()
+
+    @property
+    def parent(self) -> str:
+        """The trial whose checkpoint this one goes on from, as its algorithm noted it; empty for none."""
+        return next((value for key, value in self.labels if key.endswith(PARENT)), "")
 
 
 class StopKind(StrEnum):

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
+from katib_py.backends.local.checkpoints import checkpoint_of
 from katib_py.backends.local.companion import Companion, folder_of
 from katib_py.backends.local.desk import Desk
 from katib_py.backends.local.environment import ENV_EXPERIMENT_UID, ENV_RUN
@@ -74,7 +75,11 @@ class Launcher:
         await self._starter.close()
 
     def _own(self, order: RunOrder, folder: RunFolder) -> dict[str, str]:
+        checkpoint = checkpoint_of(folder, order.trial.assignment.parent)
+        parent = {names.ENV_PARENT_CHECKPOINT_DIR: checkpoint.parent} if checkpoint.parent else {}
         return {
+            **parent,
+            names.ENV_CHECKPOINT_DIR: checkpoint.path,
             names.ENV_TRIAL_NAME: order.name,
             names.ENV_TRIAL_UID: order.trial_uid,
             names.ENV_TRIAL_ATTEMPT: str(order.trial.attempt),
@@ -121,6 +126,7 @@ class Launcher:
             program = replace(program, env={**program.env, "CUDA_VISIBLE_DEVICES": ",".join(grant.gpus)})
         try:
             await self._desk.database.confirm()
+            await self._prepare_checkpoint(run)
             program.prepare()
             run.companion = self.companion(run)
             if run.companion is not None:
@@ -137,6 +143,16 @@ class Launcher:
         else:
             run.starting = False
             self._calls.started(run, process)
+
+    async def _prepare_checkpoint(self, run: Run) -> None:
+        """Have what the trial goes on from; raises OSError, StoreUnavailable, Held."""
+        checkpoint = checkpoint_of(run.folder, run.order.trial.assignment.parent)
+        if checkpoint.parent and not checkpoint.ready:
+            await asyncio.to_thread(checkpoint.make)
+            # Meanwhile the experiment may have become another engine's.
+            await self._desk.database.confirm()
+        else:
+            checkpoint.make()
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)

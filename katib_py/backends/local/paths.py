@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from katib_py.backends.local.checkpoints import checkpoint_of
 from katib_py.backends.local.folder import RunFolder
 
 
@@ -36,14 +37,18 @@ class Paths:
             os.makedirs(folder, exist_ok=True)
 
 
-def run_paths(folder: RunFolder, mounts: Mapping[str, str], collector: str, directory: bool) -> Paths:
+def run_paths(
+    folder: RunFolder, mounts: Mapping[str, str], collector: str, directory: bool, checkpoint: str = ""
+) -> Paths:
     """The replacement for one run.
 
     `mounts` maps mountPath to volume name; `collector` is the path that the collector reads, empty for none, and
-    `directory` says whether that is a directory.
+    `directory` says whether that is a directory. `checkpoint` is where the program looks for the trial's checkpoint.
     """
     replaced = {_clean(path): f"{folder.path}/volumes/{name}" for path, name in mounts.items()}
     folders = list(replaced.values())
+    if checkpoint:
+        replaced[_clean(checkpoint)] = checkpoint_of(folder).path
     path = ""
     if collector:
         wanted = _clean(collector)

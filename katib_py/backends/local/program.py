@@ -57,6 +57,13 @@ class Site:
         return collector.kind if collector is not None else CollectorKind.STDOUT
 
     @property
+    def checkpoint_path(self) -> str:
+        """Where the program looks for its checkpoint: Katib's setting suggestion_trial_dir; empty where not given."""
+        algorithm = self.experiment.spec.algorithm
+        given = {item.name: item.value for item in algorithm.algorithm_settings} if algorithm is not None else {}
+        return given.get(names.SETTING_CHECKPOINT_PATH, "")
+
+    @property
     def template(self) -> TrialTemplate:
         """The experiment's trial template."""
         return self.experiment.spec.trial_template or TrialTemplate()
@@ -115,7 +122,7 @@ def _program(site: Site, document: Mapping[str, Any], run: RunFolder, own: Mappi
     variables = _attempt(lambda: _variables(pod, document, site), pod.path, problems, {})
     wanted = _attempt(lambda: demand(pod.container, _port(site)), pod.path, problems, Demand())
     path = _collector_path(site)
-    paths = run_paths(run, _mounts(pod), path, directory=_is_directory(site, path))
+    paths = run_paths(run, _mounts(pod), path, _is_directory(site, path), site.checkpoint_path)
     variables = {name: paths.apply(value) for name, value in variables.items()}
     env = _environment(site, variables, own, paths)
     cwd = _working_dir(pod, variables, paths, site, problems)

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from katib_py.backends.local import adoption, final
 from katib_py.backends.local.adoption import State
+from katib_py.backends.local.checkpoints import checkpoint_of
 from katib_py.backends.local.companion import Companion
 from katib_py.backends.local.desk import Desk
 from katib_py.backends.local.ending import end, sweep
@@ -64,6 +65,7 @@ class LocalRunner:
             self._begin(order, folder, 1)
         elif order.fresh and not order.adopt_only:
             # A power cut may take the newest commits and leave the folder of a trial that had other parameters.
+            checkpoint_of(folder).discard()
             detail = f"{folder.path} belongs to a run that the database has forgotten"
             self._report(RunReport(order.name, order.trial.attempt, RunPhase.LOST, disrupted=True, detail=detail))
         else:

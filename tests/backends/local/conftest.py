@@ -63,7 +63,9 @@ def python(script: str, **more: Any) -> dict[str, Any]:
 
 def order(document: dict[str, Any], name: str = "demo-x", **record: Any) -> RunOrder:
     adopt_only, fresh = record.pop("adopt_only", False), record.pop("fresh", False)
-    trial = TrialRecord(Assignment(name, 0, ()), 0.0, **record)
+    parent = record.pop("parent", "")
+    labels = (("pbt.suggestion.katib.kubeflow.org/parent", parent),) if parent else ()
+    trial = TrialRecord(Assignment(name, 0, (), labels), 0.0, **record)
     return RunOrder(trial, trial_uid("0b8f6f3e", name), document, adopt_only, fresh)
 
 
