@@ -16,6 +16,7 @@ from katib_py.core.experiment import MetricsCollectorSpec
 from katib_py.core.objective import ObjectiveSpec
 from trial_templates import digits
 from trial_templates.sgd_digits import reports
+from trial_templates.sgd_digits.checkpoint import legs_of
 from trial_templates.sgd_digits.collect import follow
 from trial_templates.sgd_digits.network import Epoch, Settings, train
 
@@ -151,3 +152,27 @@ def test_what_the_csv_ends_with_is_its_end():
 
     assert lines[-1] == "end"
     assert all(math.isfinite(float(value)) for line in lines[:-1] for value in line.split(","))
+
+
+def epochs(output: str) -> list[str]:
+    return output.splitlines()
+
+
+def test_a_training_with_a_pause_is_the_training_at_a_stretch(tmp_path):
+    at_once = epochs(run("--epochs=4"))
+    first = epochs(run("--epochs=2", f"--checkpoint={tmp_path}"))
+    assert first + epochs(run("--epochs=4", f"--checkpoint={tmp_path}")) == at_once
+
+
+def test_a_training_that_has_had_its_epochs_is_judged_once_more(tmp_path):
+    told = epochs(run("--checkpoint", KATIB_CHECKPOINT_DIR=str(tmp_path)))
+    assert epochs(run("--checkpoint", KATIB_CHECKPOINT_DIR=str(tmp_path))) == told[-1:]
+
+
+def test_a_trial_goes_on_for_further_epochs_and_the_weights_tell_their_way(tmp_path):
+    for trial, lr in (("a", "0.1"), ("b", "0.2"), ("b", "0.2")):
+        run("--epochs=2", "--further", f"--lr={lr}", f"--checkpoint={tmp_path}", KATIB_TRIAL_NAME=trial)
+    first, second = legs_of(tmp_path)
+    assert (first.trial, first.begin, first.end, first.lr) == ("a", 0, 2, 0.1)
+    assert (second.trial, second.begin, second.end, second.lr) == ("b", 2, 4, 0.2)
+    assert second.given == first.left != second.left

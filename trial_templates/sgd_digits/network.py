@@ -87,18 +87,39 @@ class Network:
             weight[:] = weight + velocity
 
 
-def train(split: Split, settings: Settings) -> Iterator[Epoch]:
-    """Train, and yield after each epoch; the same settings give the same epochs on one machine."""
-    random = np.random.default_rng(settings.seed)
-    network = Network.of(split.train_pixels.shape[1], settings, random)
+@dataclass(slots=True)
+class Training:
+    """A network on its way: the epochs that it has had, and the randomness of the next ones."""
+
+    network: Network
+    random: np.random.Generator
+    epochs: int = 0
+
+    @classmethod
+    def begin(cls, inputs: int, settings: Settings) -> Training:
+        """Before the first epoch."""
+        random = np.random.default_rng(settings.seed)
+        return cls(Network.of(inputs, settings, random), random)
+
+
+def train(split: Split, settings: Settings, training: Training | None = None) -> Iterator[Epoch]:
+    """Train to the epochs of the settings, and yield after each; a training that has had them is only judged.
+
+    The same settings give the same epochs on one machine, at a stretch or with a pause.
+    """
+    training = training or Training.begin(split.train_pixels.shape[1], settings)
+    network, random = training.network, training.random
     # A learning rate that is too high makes the loss nan: a result like any other, and no reason for warnings.
     with np.errstate(all="ignore"):
-        for number in range(1, settings.epochs + 1):
+        if training.epochs >= settings.epochs:
+            yield _judge(network, split, training.epochs)
+        while training.epochs < settings.epochs:
             order = random.permutation(len(split.train_digits))
             for start in range(0, len(order), settings.batch_size):
                 batch = order[start : start + settings.batch_size]
                 network.step(split.train_pixels[batch], split.train_digits[batch], settings)
-            yield _judge(network, split, number)
+            training.epochs += 1
+            yield _judge(network, split, training.epochs)
 
 
 def _judge(network: Network, split: Split, number: int) -> Epoch:

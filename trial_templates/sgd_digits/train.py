@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 # A trial is given one slot: more threads would take the others' cores, and small matrices gain nothing by them.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from trial_templates import digits
-from trial_templates.sgd_digits.network import ACTIVATIONS, Settings, train
+from trial_templates.sgd_digits.checkpoint import Journey
+from trial_templates.sgd_digits.network import ACTIVATIONS, Epoch, Settings, train
 from trial_templates.sgd_digits.reports import FORMS, reporter
 
 
@@ -27,9 +29,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
         seed=options.seed,
     )
     with reporter(options.format, options.to, options.port) as report:
-        for epoch in train(digits.split(), settings):
+        for epoch in _epochs(settings, options):
             if report(epoch):
                 break
+
+
+def _epochs(settings: Settings, options: argparse.Namespace) -> Iterator[Epoch]:
+    """The epochs, each saved before it is told where there is a folder for it."""
+    split = digits.split()
+    if not options.checkpoint:
+        yield from train(split, settings)
+        return
+    journey = Journey.go_on(options.checkpoint, split.train_pixels.shape[1], settings)
+    if options.further:
+        settings = replace(settings, epochs=journey.leg.begin + settings.epochs)
+    for epoch in train(split, settings, journey.training):
+        journey.save()
+        yield epoch
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -41,6 +57,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--hidden", type=int, default=default.hidden, help="width of the hidden layer")
     parser.add_argument("--activation", choices=ACTIVATIONS, default=default.activation)
     parser.add_argument("--epochs", type=int, default=default.epochs)
+    parser.add_argument("--further", action="store_true", help="that many epochs more than the checkpoint has had")
+    folder = os.environ.get("KATIB_CHECKPOINT_DIR", "")
+    parser.add_argument("--checkpoint", nargs="?", default="", const=folder, help="go on from here, and save here")
     parser.add_argument("--seed", type=int, default=default.seed)
     parser.add_argument("--format", choices=FORMS, default="text", help="how the metrics are told")
     metrics_path = os.environ.get("KATIB_METRICS_PATH", "")
