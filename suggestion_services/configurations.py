@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from suggestion_services.arrays import Floats
-from suggestion_services.contract import CREATED, Marked, Request, Trials
+from suggestion_services.contract import CREATED, NO_LABELS, Labels, Marked, Request, Trials
 from suggestion_services.fidelity import Ladder, stable
 from suggestion_services.history import UsedPoints
 from suggestion_services.space import Space
@@ -33,6 +33,10 @@ class Configurations:
             np.append(told.losses, np.full(count, np.nan)),
             np.append(told.states, np.full(count, CREATED, dtype=told.states.dtype)),
         )
+
+    def labels(self) -> Sequence[Labels]:
+        """None: what is learned from is chosen already."""
+        return [NO_LABELS] * (len(self.told.points) + len(self.new))
 
     def marked(self) -> Sequence[Marked]:
         """Every trial."""

@@ -81,5 +81,8 @@ class Play:
         states = np.array([trial.state for trial in marked], dtype=np.int8)
         return Trials(points, np.array([trial.loss for trial in marked]), states)
 
+    def labels(self):
+        return [trial.labels for trial in self.marked()]
+
     def used(self):
         return UsedPoints(set(), self.trials().points)
