@@ -318,13 +318,12 @@ class Past:
         if spec is None or spec.algorithm_name not in STOPPERS:
             return None
         stopper = parse_stopper(spec).standing(self._board.objective)
-        name = self._board.objective.objective_metric_name
         async for page in self._pages():
             attempts = [(self._board.trial_uid(trial), trial.attempt) for trial in page]
             for trial, items in zip(page, await self._platform.observations.read(attempts), strict=True):
                 stopper.begin(trial.name)
                 for item in items:
-                    if item.metric == name:
+                    if item.metric == stopper.metric:
                         stopper.measured(trial.name, item.value)
                 stopper.finished(trial.name, trial.state)
         return stopper

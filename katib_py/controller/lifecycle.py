@@ -206,7 +206,7 @@ class Lifecycle:
         return self._stop_reason(run.order.name, item) or run.broken_rule(item)
 
     def _stop_reason(self, name: str, item: Measurement) -> str | None:
-        if self._stopper is None or item.metric != self._board.objective.objective_metric_name:
+        if self._stopper is None or item.metric != self._stopper.metric:
             return None
         return self._stopper.measured(name, item.value)
 

@@ -140,6 +140,9 @@ def test_early_stopping_is_checked_by_its_own_algorithm(found):
     wrong = {"algorithmName": "medianstop", "algorithmSettings": [{"name": "start_step", "value": "0"}]}
     assert only(found({path: wrong}))[0] == f"{path}.algorithmSettings[0].value"
     assert only(found({path: {}}))[0] == f"{path}.algorithmName"
+    bound = [{"name": "upper", "value": "1"}, {"name": "metric", "value": "memory"}]
+    words = only(found({path: {"algorithmName": "threshold", "algorithmSettings": bound}}))[1]
+    assert words == "watch 'memory', which is not collected; must be one of acc, loss"
     unknown = Checks(early_stopping=["medianstop"])
     assert "did you mean medianstop?" in only(found({path: {"algorithmName": "medianstpo"}}, unknown))[1]
 

@@ -62,6 +62,16 @@ def test_the_rule_is_the_median_of_the_first_steps(rules):
     assert rules("a", "b", "c") == [("loss", 2.0, api.GREATER, 3)]
 
 
+def test_a_bound_is_a_rule_and_the_rungs_of_asha_are_none(rules, experiment):
+    spec = experiment.spec.early_stopping
+    spec.algorithm_name = "threshold"
+    spec.algorithm_settings.add(name="upper", value="2.5")
+    assert rules("a") == [("loss", 2.5, api.GREATER, 3)]
+    spec.Clear()
+    spec.algorithm_name = "asha"
+    assert rules("a", "b", "c") == []
+
+
 def test_a_maximized_objective_stops_below(rules, experiment):
     experiment.spec.objective.type = api.MAXIMIZE
     assert rules("a", "b", "c") == [("loss", 2.0, api.LESS, 3)]
@@ -95,6 +105,8 @@ def test_a_db_manager_that_does_not_answer_is_named(rules):
         ("medianstop", "start_step", "x", "start_step"),
         ("medianstop", "colour", "red", "colour"),
         ("meanstop", "start_step", "4", "meanstop"),
+        ("asha", "eta", "1", "eta must be a number above 1"),
+        ("threshold", "start_step", "4", "one of lower, upper and stop_on_nan must be given"),
     ],
 )
 def test_settings_that_cannot_be_used_are_refused(channel, algorithm, name, value, words):

@@ -54,7 +54,7 @@ def _problems(experiment: Experiment, checks: Checks) -> Iterator[Problem]:
     yield from budget_problems(spec)
     yield from objective_problems(spec.objective)
     yield from algorithm_problems(spec.algorithm, checks.algorithms)
-    yield from early_stopping_problems(spec.early_stopping, checks.early_stopping)
+    yield from early_stopping_problems(spec.early_stopping, spec.objective, checks.early_stopping)
     yield from search_space_problems(spec)
     yield from template_problems(spec, checks.config_maps)
     yield from collector_problems(spec.metrics_collector_spec, checks.check_regex, checks.in_pods)

@@ -64,14 +64,16 @@ def algorithm_problems(algorithm: AlgorithmSpec | None, known: Collection[str] |
     yield from _setting_problems(algorithm, path)
 
 
-def early_stopping_problems(early_stopping: AlgorithmSpec | None, known: Collection[str] | None) -> Iterator[Problem]:
+def early_stopping_problems(
+    early_stopping: AlgorithmSpec | None, objective: ObjectiveSpec | None, known: Collection[str] | None
+) -> Iterator[Problem]:
     """The early stopping algorithm's name and settings."""
     if early_stopping is None:
         return
     path = "spec.earlyStopping"
     if early_stopping.algorithm_name in STOPPERS:
         try:
-            parse_stopper(early_stopping, path)
+            parse_stopper(early_stopping, path, objective)
         except InvalidInput as error:
             yield from error.problems
         return

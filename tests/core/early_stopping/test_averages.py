@@ -1,39 +1,9 @@
 from __future__ import annotations
 
-import math
+from support.courses import ACCURACY, LOSS, NAN, failed, running, succeeded
 
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-from katib_py.core.early_stopping import Course, MedianStop, parse_stopper
-from katib_py.core.errors import InvalidInput
-from katib_py.core.experiment import AlgorithmSpec, Setting
-from katib_py.core.objective import ObjectiveSpec, ObjectiveType
+from katib_py.core.early_stopping import MedianStop, PercentileStop
 from katib_py.core.trial import TrialState
-
-LOSS = ObjectiveSpec(type=ObjectiveType.MINIMIZE, objective_metric_name="loss")
-ACCURACY = ObjectiveSpec(type=ObjectiveType.MAXIMIZE, objective_metric_name="accuracy")
-NAN = math.nan
-
-
-def succeeded(*values: float) -> Course:
-    return Course(values, TrialState.SUCCEEDED)
-
-
-def failed(*values: float) -> Course:
-    return Course(values, TrialState.FAILED)
-
-
-def running(*values: float) -> Course:
-    return Course(values, TrialState.RUNNING)
-
-
-def settings(**values: str) -> AlgorithmSpec:
-    return AlgorithmSpec(
-        algorithm_name="medianstop",
-        algorithm_settings=tuple(Setting(name=name, value=value) for name, value in values.items()),
-    )
 
 
 def test_the_threshold_is_the_median_of_the_others_averages_not_their_mean():
@@ -112,51 +82,41 @@ def test_text_that_is_no_number_is_no_step():
     assert standing.measured("b", "5") is None
 
 
-values = st.floats(allow_nan=True, allow_infinity=True, width=32)
-courses = st.lists(
-    st.tuples(
-        st.lists(values, max_size=6), st.sampled_from([TrialState.SUCCEEDED, TrialState.FAILED, TrialState.RUNNING])
-    ),
-    max_size=7,
-)
-
-
-@given(courses=courses, own=st.lists(values, min_size=1, max_size=6), objective=st.sampled_from([LOSS, ACCURACY]))
-def test_the_live_standing_decides_as_the_whole_series_do(courses, own, objective):
-    stopper = MedianStop(2, 2)
-    standing = stopper.standing(objective)
-    for number, (series, state) in enumerate(courses):
-        for value in series:
-            standing.measured(str(number), repr(value))
-        if state is not TrialState.RUNNING:
-            standing.finished(str(number), state)
-    others = [Course(series, state) for series, state in courses]
-    for step in range(1, len(own) + 1):
-        stop = stopper.decide(own[:step], others, objective)
-        assert standing.measured("own", repr(own[step - 1])) == (stop.reason if stop else None)
-
-
 def test_a_fixed_rule_carries_the_median_for_katibs_collectors():
     rule = MedianStop(3, 2).rule([[1, 1, 99], [2, 2], [9]], ACCURACY)
     assert rule == ("accuracy", "2.0", "less", 2)
     assert MedianStop(3, 2).rule([[1], [2], []], LOSS) is None
 
 
-def test_settings_default_as_katibs():
-    assert parse_stopper(settings()) == MedianStop(min_trials_required=3, start_step=4)
-    assert parse_stopper(settings(start_step="2")) == MedianStop(3, 2)
+def test_a_percentile_is_counted_from_the_best():
+    others = [succeeded(value) for value in (1, 2, 3, 4, 5)]
+    quarter = PercentileStop(3, 1, percentile=25.0)
+    assert quarter.decide([2.0], others, LOSS) is None
+    stop = quarter.decide([2.5], others, LOSS)
+    assert stop is not None
+    assert stop.reason == (
+        "loss: the best up to step 1, 2.5, is worse than percentile 25, from the best, of 5 other trials' averages, 2"
+    )
+    assert quarter.decide([4.0], others, ACCURACY) is None
+    assert quarter.decide([3.5], others, ACCURACY) is not None
 
 
-def test_every_wrong_setting_is_named_at_once():
-    with pytest.raises(InvalidInput) as caught:
-        parse_stopper(settings(min_trials_required="0", start_step="four", patience="1"))
-    assert [str(problem) for problem in caught.value.problems] == [
-        "spec.earlyStopping.algorithmSettings[0].value: is '0'; min_trials_required must be an integer of 1 or more",
-        "spec.earlyStopping.algorithmSettings[1].value: is 'four'; start_step must be an integer of 1 or more",
-        "spec.earlyStopping.algorithmSettings[2].name: is 'patience'; must be one of min_trials_required, start_step",
-    ]
+def test_between_two_averages_a_percentile_is_interpolated():
+    stop = PercentileStop(2, 1, percentile=12.5).decide([9.0], [succeeded(1), succeeded(2)], LOSS)
+    assert stop is not None
+    assert stop.threshold == 1.125
 
 
-def test_an_unknown_algorithm_is_refused_with_the_known_ones():
-    with pytest.raises(InvalidInput, match="is 'hyperstop'; must be one of medianstop"):
-        parse_stopper(AlgorithmSpec(algorithm_name="hyperstop"))
+def test_the_fiftieth_percentile_is_the_median():
+    others = [succeeded(1), succeeded(2), succeeded(9)]
+    median, fiftieth = MedianStop(3, 1), PercentileStop(3, 1, percentile=50)
+    for value in (1.9, 2.0, 2.1):
+        assert (median.decide([value], others, LOSS) is None) is (fiftieth.decide([value], others, LOSS) is None)
+
+
+def test_a_percentile_is_a_fixed_rule_too():
+    assert PercentileStop(3, 1, percentile=25).rule([[1], [2], [3], [4], [5]], LOSS) == ("loss", "2.0", "greater", 1)
+
+
+def test_a_trial_beyond_the_others_last_step_is_compared_with_none():
+    assert MedianStop(1, 1).decide([9, 9, 9], [succeeded(1, 1)], LOSS) is None
