@@ -118,19 +118,21 @@ class Proposal:
 
 
 class Algorithm(Protocol):
-    """A search algorithm with its settings."""
+    """A search algorithm with its settings; what derives from it needs nothing but `suggest`."""
 
     # Whether what is proposed depends on results; where it does not, callers may ask before they have room.
-    learns: ClassVar[bool]
+    learns: ClassVar[bool] = True
     # Katib's Go services pass over settings that they do not know; the others refuse them.
-    ignores_unknown_settings: ClassVar[bool]
+    ignores_unknown_settings: ClassVar[bool] = False
 
     @property
     def random_state(self) -> int | None:
         """The seed that the user gave."""
+        return None
 
     def problems(self, space: Space, max_trials: int) -> Iterable[Problem]:
         """Why the space does not suit the algorithm; `max_trials` 0 is unlimited."""
+        return ()
 
     def suggest(self, request: Request) -> list[Proposal]:
         """At most `request.count` assignments; fewer, or none, is an answer. Raises SearchEnded."""
@@ -179,7 +181,7 @@ def word(default: str, doc: str, words: tuple[str, ...]) -> Any:
 
 def text(default: str, doc: str) -> Any:
     """A field of an algorithm that the user sets to a name or path; the field's type is str."""
-    return dataclasses.field(default=default, metadata={"doc": doc, "text": True, "aliases": ()})
+    return dataclasses.field(default=default, metadata={"doc": doc, "aliases": ()})
 
 
 def random_state() -> Any:

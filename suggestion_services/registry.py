@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Final, cast
+from typing import Final
 
 from katib_py.core.errors import InvalidInput, Problem
 from suggestion_services.contract import Algorithm
+from suggestion_services.installed import Offer, load
 from suggestion_services.settings import PATH, nearest
+
+# An algorithm's class, an instance of it with settings of its own, or where either is found.
+Offered = str | Offer | type[Algorithm] | Algorithm
+Served = Mapping[str, Offered]
 
 ALGORITHMS: Final[Mapping[str, str]] = {
     "random": "suggestion_services.random_search:RandomSearch",
@@ -23,11 +28,17 @@ ALGORITHMS: Final[Mapping[str, str]] = {
 }
 
 
-def find(name: str, served: Mapping[str, str] = ALGORITHMS) -> type[Algorithm]:
-    """The algorithm's class; raises InvalidInput for a name that is not among the `served`."""
+def find(name: str, served: Served = ALGORITHMS) -> type[Algorithm] | Algorithm:
+    """The algorithm; raises InvalidInput for a name that is not among the `served`, and for one that cannot be had."""
     if name not in served:
         known = ", ".join(sorted(served))
         words = f"unknown algorithm name {name}; this service has {known}{nearest(name, served)}"
         raise InvalidInput([Problem(f"{PATH}.algorithmName", words)])
-    module, _, attribute = ALGORITHMS[name].partition(":")
-    return cast(type[Algorithm], getattr(import_module(module), attribute))
+    offered = served[name]
+    if isinstance(offered, Offer):
+        return load(name, offered)
+    if not isinstance(offered, str):
+        return offered
+    module, _, attribute = offered.partition(":")
+    found: type[Algorithm] = getattr(import_module(module), attribute)
+    return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -18,7 +18,7 @@ from katib_py.core.validate.parameters import parameters_problems
 from katib_py.wire import api, convert
 from suggestion_services.arrays import Floats, States
 from suggestion_services.contract import NO_LABELS, Algorithm, Labels
-from suggestion_services.registry import find
+from suggestion_services.registry import Served, find
 from suggestion_services.settings import configured
 from suggestion_services.space import Space
 
@@ -69,7 +69,7 @@ class Search:
         return -value if self.maximize else value
 
 
-def search_of(message: api.Experiment, served: Mapping[str, str]) -> Search:
+def search_of(message: api.Experiment, served: Served) -> Search:
     """The search that the experiment describes; raises InvalidInput with every problem found."""
     spec = message.spec
     problems: list[Problem] = []
@@ -93,7 +93,7 @@ def search_of(message: api.Experiment, served: Mapping[str, str]) -> Search:
     raise InvalidInput(problems)
 
 
-def check(message: api.Experiment, served: Mapping[str, str]) -> Search:
+def check(message: api.Experiment, served: Served) -> Search:
     """The search of an experiment that may start; raises InvalidInput with every problem found."""
     search = search_of(message, served)
     problems = list(search.algorithm.problems(search.space, search.max_trials))
@@ -102,7 +102,7 @@ def check(message: api.Experiment, served: Mapping[str, str]) -> Search:
     return search
 
 
-def _algorithm(spec: api.AlgorithmSpec, served: Mapping[str, str], problems: list[Problem]) -> Algorithm | None:
+def _algorithm(spec: api.AlgorithmSpec, served: Served, problems: list[Problem]) -> Algorithm | None:
     try:
         return configured(find(spec.algorithm_name, served), convert.algorithm(spec))
     except InvalidInput as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
@@ -13,13 +12,14 @@ from grpc_reflection.v1alpha import reflection
 from katib_py.core.names import HEALTH_SERVICE
 from katib_py.wire import api, rpc
 from suggestion_services.early_stopping import EarlyStoppingService
+from suggestion_services.registry import Served
 from suggestion_services.suggestion import SuggestionService
 
 WORKERS: Final = 10
 SERVICES: Final = (f"{rpc.PACKAGE}.Suggestion", f"{rpc.PACKAGE}.EarlyStopping")
 
 
-def serve(listen: str, served: Mapping[str, str]) -> tuple[grpc.Server, str]:
+def serve(listen: str, served: Served) -> tuple[grpc.Server, str]:
     """Start serving these algorithms on HOST:PORT or unix:PATH; the server and its address. Port 0 takes a free one.
 
     Raises InvalidInput for text that is no address, OSError where the address cannot be had.

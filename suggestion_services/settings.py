@@ -12,19 +12,20 @@ from katib_py.core.experiment import AlgorithmSpec
 from suggestion_services.contract import Algorithm, Bounds
 
 PATH = "spec.algorithm"
+FLAGS = {"true": True, "false": False}
 
 
-def configured(kind: type[Algorithm], spec: AlgorithmSpec) -> Algorithm:
+def configured(offered: type[Algorithm] | Algorithm, spec: AlgorithmSpec) -> Algorithm:
     """The algorithm with the user's settings; raises InvalidInput with every problem. Of two with one name the last
-    counts."""
-    fields = _fields(kind)
+    counts. What the user does not set is as in the instance, if it is one that is given."""
+    fields = _fields(offered)
     values: dict[str, Any] = {}
     problems = []
     for index, item in enumerate(spec.algorithm_settings):
         field = fields.get(item.name)
         path = f"{PATH}.algorithmSettings[{index}]"
         if field is None:
-            if not kind.ignores_unknown_settings:
+            if not offered.ignores_unknown_settings:
                 problems.append(Problem(path, _unknown(item.name, spec.algorithm_name, fields)))
             continue
         try:
@@ -33,7 +34,9 @@ def configured(kind: type[Algorithm], spec: AlgorithmSpec) -> Algorithm:
             problems.append(Problem(path, f"failed to validate {item.name}({item.value}): {error}"))
     if problems:
         raise InvalidInput(problems)
-    return kind(**values)
+    if isinstance(offered, type):
+        return offered(**values)
+    return dataclasses.replace(offered, **values) if values else offered  # type: ignore[type-var]
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -42,11 +45,14 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
-def _fields(kind: type[Algorithm]) -> dict[str, dataclasses.Field[Any]]:
-    found = {}
-    for field in dataclasses.fields(kind):  # type: ignore[arg-type]
-        for name in (field.name, *field.metadata["aliases"]):
-            found[name] = field
+def _fields(offered: type[Algorithm] | Algorithm) -> dict[str, dataclasses.Field[Any]]:
+    found: dict[str, dataclasses.Field[Any]] = {}
+    if not dataclasses.is_dataclass(offered):
+        return found
+    for field in dataclasses.fields(offered):
+        for name in (field.name, *field.metadata.get("aliases", ())):
+            if field.init:
+                found[name] = field
     return found
 
 
@@ -55,15 +61,25 @@ def _unknown(name: str, algorithm: str, fields: dict[str, dataclasses.Field[Any]
     return f"unknown setting {name} for algorithm {algorithm}; it knows {known}{nearest(name, fields)}"
 
 
-def _value(field: dataclasses.Field[Any], text: str) -> int | float | str:
-    if "text" in field.metadata:
-        return text
+def _value(field: dataclasses.Field[Any], text: str) -> int | float | str | bool:
     words = field.metadata.get("words")
     if words is None:
-        return _number(field, text)
+        return _plain(field, text)
     if text not in words:
         raise ValueError(f"{field.name} must be one of {', '.join(words)}{nearest(text, words)}")
     return text
+
+
+def _plain(field: dataclasses.Field[Any], text: str) -> int | float | str | bool:
+    """A field that says no more than its type: a third party's may be text, or true and false."""
+    kind = str(field.type)
+    if "str" in kind:
+        return text
+    if "bool" not in kind:
+        return _number(field, text)
+    if text not in FLAGS:
+        raise ValueError(f"{field.name} must be true or false")
+    return FLAGS[text]
 
 
 def _number(field: dataclasses.Field[Any], text: str) -> int | float:
@@ -72,7 +88,7 @@ def _number(field: dataclasses.Field[Any], text: str) -> int | float:
         value = int(text) if integer else float(text)
     except ValueError:
         raise ValueError(f"{show(text)} is not {'an integer' if integer else 'a number'}") from None
-    bounds: Bounds = field.metadata["bounds"]
+    bounds: Bounds = field.metadata.get("bounds", Bounds())
     if not bounds.hold(value):
         raise ValueError(f"{field.name} must be {bounds or 'finite'}")
     return value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -14,6 +14,7 @@ from suggestion_services.distinct import Distinct
 from suggestion_services.edge import answers
 from suggestion_services.history import DeltaView, FullView
 from suggestion_services.random_search import draws
+from suggestion_services.registry import Served
 from suggestion_services.search import Search, check, search_of
 from suggestion_services.split import parse_trials, split
 
@@ -26,7 +27,7 @@ PARSED: Final = 256
 class SuggestionService:
     """Every algorithm of `served` for any number of experiments at once."""
 
-    def __init__(self, served: Mapping[str, str], cache: Cache | None = None) -> None:
+    def __init__(self, served: Served, cache: Cache | None = None) -> None:
         self._cache = cache or Cache()
         self._served = served
         self._parsed = lru_cache(PARSED)(lambda raw: search_of(api.Experiment.FromString(raw), served))
