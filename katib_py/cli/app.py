@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
+from katib_py.cli import conform, inspect, run, serve
 from katib_py.cli import describe as description
-from katib_py.cli import inspect, run, serve
 from katib_py.cli import manifests as installation
+from katib_py.cli.conformance.subject import Subject
 from katib_py.cli.failure import guarded
 
 app = typer.Typer(
@@ -114,6 +115,21 @@ def suggestion(
 ) -> None:
     """Serve every search and early stopping algorithm over gRPC."""
     serve.suggestion(listen, algorithms)
+
+
+@app.command()
+@guarded
+def conformance(  # noqa: PLR0913, PLR0917 - an entry point
+    target: Annotated[str, typer.Option("--target", help="HOST:PORT or unix:PATH of the suggestion service.")],
+    algorithm: Annotated[str | None, typer.Option(help="The name that the service knows.")] = None,
+    setting: Annotated[list[str] | None, typer.Option(help="NAME=VALUE of the algorithm; may be repeated.")] = None,
+    experiment: Annotated[Path | None, typer.Option(help="Take the search space of this Experiment.")] = None,
+    trials: Annotated[int, typer.Option(min=1, help="Trials in the large history.")] = 1000,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds that one call may take.")] = 60.0,
+    output: Output = "table",
+) -> None:
+    """Try whether a suggestion service of anybody's keeps to Katib's protocol, and say what was found."""
+    conform.conformance(Subject(target, timeout), conform.plan_of(algorithm, setting or [], experiment, trials), output)
 
 
 @app.command("db-manager")
