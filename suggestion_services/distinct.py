@@ -1,27 +1,31 @@
-"""Points that no trial has: while the space has unused points, nothing is proposed twice."""
+"""Points that no trial has and that the space allows: while there are unused points, nothing is proposed twice."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Final
 
 import numpy as np
 
 from suggestion_services.arrays import Floats
-from suggestion_services.contract import Request, Used
+from suggestion_services.contract import Request, SearchEnded, Used
+from suggestion_services.space import Space
 
-# A space of up to this many points is counted out when drawing finds nothing new.
-ENUMERABLE: Final = 1 << 20
 TRIES: Final = 32
 
 
 class Distinct:
-    """Chooses points for one reply, distinct from each other and from every trial's."""
+    """Chooses points for one reply, distinct from each other and from every trial's.
+
+    Where the space has conditions or constraints, what it gives back is canonical and feasible, whatever it is offered.
+    """
 
     def __init__(self, request: Request) -> None:
         self._space = request.space
-        # Two draws from a continuous parameter never meet.
-        self._used: Used | None = request.history.used() if request.space.size is not None else None
+        # Two draws from continuous parameters never meet, unless conditions leave only others active.
+        repeatable = request.space.size is not None or not request.space.plain
+        self._used: Used | None = request.history.used() if repeatable else None
         self._own: set[bytes] = set()
 
     def first_new(self, candidates: Iterable[Floats], generator: np.random.Generator) -> Floats:
@@ -30,19 +34,26 @@ class Distinct:
         `candidates` is not empty; an endless one is given up after some tries.
         """
         point: Floats | None = None
-        for _, candidate in zip(range(TRIES), candidates, strict=False):
+        tried = islice(candidates, TRIES)
+        for candidate in tried if self._space.plain else self._allowed(tried, generator):
             point = candidate
-            if self.take(candidate):
+            if self._take(candidate):
                 return candidate
         unused = self._any_unused(generator)
         if unused is not None:
-            self.take(unused)
+            self._take(unused)
             return unused
         assert point is not None
         return point
 
     def take(self, point: Floats) -> bool:
-        """Whether the point was new; it is not any more."""
+        """Whether the point was new and is allowed; it is new no more."""
+        if self._space.plain:
+            return self._take(point)
+        rows = self._space.canonical(point[None])
+        return bool(self._space.feasible(rows)[0]) and self._take(rows[0])
+
+    def _take(self, point: Floats) -> bool:
         if self._used is None:
             return True
         row = point.tobytes()
@@ -51,14 +62,39 @@ class Distinct:
         self._own.add(row)
         return True
 
+    def _allowed(self, candidates: Iterable[Floats], generator: np.random.Generator) -> Iterator[Floats]:
+        """The candidates that satisfy every constraint, then one near the first that does, then random ones."""
+        first: Floats | None = None
+        for candidate in candidates:
+            point = self._space.canonical(candidate[None])
+            if self._space.feasible(point)[0]:
+                yield point[0]
+            elif first is None:
+                first = point[0]
+        if first is not None:
+            repaired = self._space.repaired(first, generator)
+            if self._space.feasible(repaired[None])[0]:
+                yield repaired
+        yield from islice(draws(self._space, generator), TRIES)
+
     def _any_unused(self, generator: np.random.Generator) -> Floats | None:
         size = self._space.size
-        if self._used is None or size is None or size > ENUMERABLE:
+        if self._used is None or size is None or not self._space.enumerable:
             return None
         free = np.ones(size, dtype=bool)
         width = len(self._space.dimensions)
         own = np.frombuffer(b"".join(self._own)).reshape(-1, width)
         for points in (self._used.points(width), own):
-            free[self._space.numbers_of(points).astype(np.int64)] = False
-        numbers = np.flatnonzero(free)
-        return self._space.point_at(int(generator.choice(numbers))) if len(numbers) else None
+            numbers = self._space.numbers_of(points)
+            free[numbers[~np.isnan(numbers)].astype(np.int64)] = False
+        unused = np.flatnonzero(free)
+        return self._space.point_at(int(generator.choice(unused))) if len(unused) else None
+
+
+def draws(space: Space, generator: np.random.Generator) -> Iterator[Floats]:
+    """Endless random points that the space allows; raises SearchEnded where none is found."""
+    while space.plain:
+        yield space.from_unit(generator.random((1, len(space.dimensions))))[0]
+    for batch in space.feasible_draws(generator):
+        yield from batch
+    raise SearchEnded("no assignment was found that satisfies every one of parameterConstraints")

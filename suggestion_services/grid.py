@@ -10,7 +10,7 @@ from katib_py.core.errors import Problem
 from katib_py.core.permutation import permuted
 from suggestion_services.contract import Proposal, Request, SearchEnded, random_state
 from suggestion_services.distinct import Distinct
-from suggestion_services.space import Space
+from suggestion_services.space import ENUMERABLE, Space
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,12 @@ class Grid:
             if dimension.points is None:
                 path = f"spec.parameters[{index}].feasibleSpace.step"
                 yield Problem(path, "is missing; a grid needs it to count the values of a double")
-        if space.size is not None and max_trials > space.size:
+        if space.size is None:
+            return
+        if not (space.plain or space.enumerable):
+            words = f"leave at most {space.size} points, too many to be counted out; must be at most {ENUMERABLE}"
+            yield Problem("spec.parameters", words)
+        if max_trials > space.size:
             words = f"is {max_trials}; must not exceed the {space.size} points of the grid"
             yield Problem("spec.maxTrialCount", words)
 

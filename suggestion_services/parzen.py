@@ -9,8 +9,8 @@ from typing import Final, Protocol
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from suggestion_services.arrays import Floats, Integers
-from suggestion_services.space import ChoiceDimension, Dimension, RangeDimension
+from suggestion_services.arrays import Booleans, Floats, Integers
+from suggestion_services.dimensions import ChoiceDimension, Dimension, RangeDimension
 
 # A parameter of more values than MANY is taken for a continuous one, and more points than MANY of it are rounded to a
 # fraction of its scale, far below a kernel's width, so that the cost of a suggestion stops growing with them.
@@ -101,10 +101,14 @@ class NormalKernels:
 class Estimator:
     """The density of a set of points: their kernels by weight, the prior's beside them."""
 
-    def __init__(self, kernels: Sequence[Kernels], weights: Floats, prior_weight: float) -> None:
+    def __init__(
+        self, kernels: Sequence[Kernels], weights: Floats, prior_weight: float, active: Booleans | None = None
+    ) -> None:
         self._kernels = kernels
         self._weights = np.append(weights, prior_weight)
         self._weights /= self._weights.sum()
+        # Which parameters of which points take part; None: all. The prior's always do.
+        self._active = None if active is None else np.vstack((active, np.ones(len(kernels), dtype=bool)))
 
     @property
     def unordered(self) -> list[int]:
@@ -113,35 +117,55 @@ class Estimator:
 
     def sample(self, count: int, generator: np.random.Generator) -> Floats:
         """Points, each from one kernel in all its dimensions."""
-        rows = self._rows(count, generator)
+        rows = self._rows(count, generator, self._weights)
         return np.stack([kernels.sample(rows, generator) for kernels in self._kernels], axis=1)
 
     def sample_apart(self, count: int, generator: np.random.Generator) -> Floats:
         """Points, every dimension from a kernel of its own."""
-        columns = [kernels.sample(self._rows(count, generator), generator) for kernels in self._kernels]
+        columns = [
+            kernels.sample(self._rows(count, generator, self._weights_at(place)), generator)
+            for place, kernels in enumerate(self._kernels)
+        ]
         return np.stack(columns, axis=1)
 
-    def log_density(self, points: Floats) -> Floats:
-        """Of the joint density."""
+    def log_density(self, points: Floats, active: Booleans | None = None) -> Floats:
+        """Of the joint density; parameters that are not active at a point do not count there."""
         total = np.zeros((len(points), len(self._weights)))
         for place, kernels in enumerate(self._kernels):
-            total += kernels.log_masses(points[:, place])[:, kernels.group_of]
+            masses = kernels.log_masses(points[:, place])
+            if active is not None:
+                masses[~active[:, place]] = 0.0
+            total += masses[:, kernels.group_of]
         return _log_sum(total, self._weights)
 
     def log_densities(self, points: Floats) -> Floats:
         """Of each dimension alone: points by dimensions."""
         columns = []
         for place, kernels in enumerate(self._kernels):
-            weights = np.asarray(np.bincount(kernels.group_of, self._weights), dtype=np.float64)
+            weights = np.asarray(np.bincount(kernels.group_of, self._weights_at(place)), dtype=np.float64)
             columns.append(_log_sum(kernels.log_masses(points[:, place]), weights))
         return np.stack(columns, axis=1)
 
-    def _rows(self, count: int, generator: np.random.Generator) -> Integers:
-        return generator.choice(len(self._weights), size=count, p=self._weights)
+    def _weights_at(self, place: int) -> Floats:
+        """The weights of the points that have this parameter."""
+        if self._active is None:
+            return self._weights
+        weights: Floats = self._weights * self._active[:, place]
+        weights /= weights.sum()
+        return weights
+
+    def _rows(self, count: int, generator: np.random.Generator, weights: Floats) -> Integers:
+        return generator.choice(len(weights), size=count, p=weights)
 
 
-def kernels_of(dimension: Dimension, values: Floats, prior_weight: float) -> Kernels:
-    """The kernels that suit the parameter."""
+def kernels_of(dimension: Dimension, values: Floats, prior_weight: float, active: Booleans | None = None) -> Kernels:
+    """The kernels that suit the parameter; a point that does not have it gets the prior's."""
+    if active is not None and not active.all():
+        kernels = kernels_of(dimension, values[active], prior_weight)
+        groups = np.full(len(values) + 1, kernels.group_of[-1])
+        groups[:-1][active] = kernels.group_of[:-1]
+        kernels.group_of = groups
+        return kernels
     if isinstance(dimension, RangeDimension) or dimension.ordered:
         return NormalKernels(dimension, values)
     return ChoiceKernels(dimension, values, prior_weight)

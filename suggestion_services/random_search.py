@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from katib_py.core.errors import Problem
-from suggestion_services.arrays import Floats
 from suggestion_services.contract import Proposal, Request, random_state
-from suggestion_services.distinct import Distinct
+from suggestion_services.distinct import Distinct, draws
 from suggestion_services.space import Space
+
+__all__ = ["RandomSearch", "draws"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +34,3 @@ class RandomSearch:
             generator = request.generator(index)
             found.append(distinct.first_new(draws(request.space, generator), generator))
         return [Proposal(request.space.texts(point)) for point in found]
-
-
-def draws(space: Space, generator: np.random.Generator) -> Iterator[Floats]:
-    """Endless points of the space."""
-    while True:
-        yield space.from_unit(generator.random((1, len(space.dimensions))))[0]

@@ -12,12 +12,15 @@ from typing import Any
 import numpy as np
 
 from katib_py.core.errors import InvalidInput, Problem
+from katib_py.core.experiment import ExperimentSpec
 from katib_py.core.objective import as_number
 from katib_py.core.space import ParameterSpec, ParameterType, number
 from katib_py.core.validate.parameters import parameters_problems
+from katib_py.core.validate.region import region_problems
 from katib_py.wire import api, convert
 from suggestion_services.arrays import Floats, States
 from suggestion_services.contract import NO_LABELS, Algorithm, Labels
+from suggestion_services.feasibility import feasibility_problems
 from suggestion_services.registry import Served, find
 from suggestion_services.settings import configured
 from suggestion_services.space import Space
@@ -76,8 +79,10 @@ def search_of(message: api.Experiment, served: Served) -> Search:
     algorithm = _algorithm(spec.algorithm, served, problems)
     parameters = tuple(_whole_step(item) for item in convert.parameter_specs(spec.parameter_specs.parameters))
     problems.extend(_space_problems(parameters))
+    problems.extend(_region_problems(spec, parameters))
     if not problems and algorithm is not None:
-        space = Space.of(parameters)
+        conditions = convert.parameter_conditions(spec.parameter_conditions)
+        space = Space.of(parameters, conditions, spec.parameter_constraints)
         # A raised maxTrialCount is no reason to stop a search that runs; `check` looks at it.
         problems.extend(algorithm.problems(space, 0))
         if not problems:
@@ -88,7 +93,7 @@ def search_of(message: api.Experiment, served: Served) -> Search:
                 spec.objective.objective_metric_name,
                 spec.objective.type == api.MAXIMIZE,
                 spec.max_trial_count,
-                _digest(message.name, message.uid, *_text(spec.parameter_specs), *_text(spec.objective)),
+                _digest(message.name, message.uid, *_reading(spec)),
             )
     raise InvalidInput(problems)
 
@@ -96,7 +101,7 @@ def search_of(message: api.Experiment, served: Served) -> Search:
 def check(message: api.Experiment, served: Served) -> Search:
     """The search of an experiment that may start; raises InvalidInput with every problem found."""
     search = search_of(message, served)
-    problems = list(search.algorithm.problems(search.space, search.max_trials))
+    problems = [*search.algorithm.problems(search.space, search.max_trials), *feasibility_problems(search.space)]
     if problems:
         raise InvalidInput(problems)
     return search
@@ -116,6 +121,15 @@ def _space_problems(parameters: tuple[ParameterSpec, ...]) -> Iterator[Problem]:
     for problem in parameters_problems(parameters, "spec.parameters"):
         if problem.severity == "error":
             yield problem
+
+
+def _region_problems(message: api.ExperimentSpec, parameters: tuple[ParameterSpec, ...]) -> Iterator[Problem]:
+    spec = ExperimentSpec(
+        parameters=parameters,
+        parameter_conditions=convert.parameter_conditions(message.parameter_conditions),
+        parameter_constraints=tuple(message.parameter_constraints),
+    )
+    yield from region_problems(spec)
 
 
 def _whole_step(spec: ParameterSpec) -> ParameterSpec:
@@ -138,6 +152,12 @@ def _seed(message: api.Experiment, random_state: int | None) -> int:
         return int.from_bytes(_digest("random_state", str(random_state)), "big")
     identity = (message.uid,) if message.uid else (message.name, *_text(message.spec))
     return int.from_bytes(_digest("uid", *identity), "big")
+
+
+def _reading(spec: api.ExperimentSpec) -> Iterator[str]:
+    """What trials are read by."""
+    for message in (spec.parameter_specs, spec.objective, *spec.parameter_conditions):
+        yield from _text(message)
 
 
 def _text(message: Any) -> tuple[str, ...]:

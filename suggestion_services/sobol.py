@@ -6,6 +6,7 @@ import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from typing import ClassVar, Final
 
 import numpy as np
@@ -18,6 +19,9 @@ from suggestion_services.distinct import Distinct
 from suggestion_services.space import Space
 
 MOST_DIMENSIONS: Final = qmc.Sobol.MAXDIM
+# With conditions or constraints the sequence is looked through from its beginning, in blocks of these sizes.
+FIRST_BLOCK: Final = 64
+LAST_BLOCK: Final = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +48,29 @@ class Sobol:
 
 
 def _sequence(request: Request) -> Iterator[Floats]:
+    if not request.space.plain:
+        yield from islice(_allowed(request), request.asked, None)
     engine = copy.deepcopy(_scrambled(len(request.space.dimensions), request.seed))
     if request.asked:
         engine.fast_forward(request.asked)
     while True:
         yield request.space.from_unit(engine.random(1))[0]
+
+
+def _allowed(request: Request) -> Iterator[Floats]:
+    """The points of the sequence that the space allows, without repetitions, as far as it is worth looking."""
+    space = request.space
+    engine = copy.deepcopy(_scrambled(len(space.dimensions), request.seed))
+    seen: set[bytes] = set()
+    size = FIRST_BLOCK
+    while size <= LAST_BLOCK:
+        points = space.from_unit(engine.random(size))
+        for point in points[space.feasible(points)]:
+            row = point.tobytes()
+            if row not in seen:
+                seen.add(row)
+                yield point
+        size *= 2
 
 
 @lru_cache(64)

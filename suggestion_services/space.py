@@ -1,260 +1,73 @@
-"""The search space as numbers: parameter texts, coordinates, positions and the unit interval.
-
-A coordinate names a value: the number of the value where they can be counted, else its position. A position in [0, 1]
-is where the value lies on its linear or logarithmic scale; a countable value owns the cell halfway to its neighbours.
-The unit interval is the position bent so that what is uniform there has the declared distribution.
-"""
+"""The search space as numbers: points are rows of coordinates, one for each parameter."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from decimal import Decimal
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from types import MappingProxyType
+from typing import Final
 
 import numpy as np
 
-from katib_py.core.space import Choice, Distribution, Parameter, ParameterSpec, Range, decimal_text, parse_parameter
-from suggestion_services.arrays import Floats
+from katib_py.core.space import Choice, Parameter, ParameterCondition, ParameterSpec, parse_parameter
+from suggestion_services.arrays import Booleans, Floats, Integers
+from suggestion_services.dimensions import ChoiceDimension, Dimension, RangeDimension
+from suggestion_services.region import Region
 
-NORMAL = {Distribution.NORMAL, Distribution.LOG_NORMAL}
-DEVIATIONS = 3.0  # a normal parameter's bounds lie this many standard deviations from its mean
+__all__ = ["ENUMERABLE", "ChoiceDimension", "Dimension", "RangeDimension", "Space"]
 
-
-@dataclass(frozen=True)
-class ChoiceDimension:
-    """A categorical or discrete parameter: every value equally likely, its coordinate the value's index."""
-
-    parameter: Choice
-
-    @property
-    def points(self) -> int:
-        """How many values there are."""
-        return self.parameter.points
-
-    @property
-    def ordered(self) -> bool:
-        """Whether neighbours are alike."""
-        return self.parameter.ordered
-
-    @property
-    def normal(self) -> bool:
-        """Whether values near the middle are likelier."""
-        return False
-
-    @cached_property
-    def _index(self) -> dict[str, float]:
-        return {value: float(index) for index, value in enumerate(self.parameter.values)}
-
-    @cached_property
-    def _numbers(self) -> dict[float, float]:
-        if not self.ordered:
-            return {}
-        return {float(value): float(index) for index, value in enumerate(self.parameter.values)}
-
-    def read(self, text: str) -> float:
-        """The coordinate of a trial's value; NaN where the parameter has no such value."""
-        index = self._index.get(text)
-        if index is not None:
-            return index
-        try:
-            return self._numbers.get(float(text), math.nan)
-        except ValueError:
-            return math.nan
-
-    def coordinates(self, read: Floats) -> Floats:
-        """What was read, as it is."""
-        return read
-
-    def text(self, coordinate: float) -> str:
-        """The value as it was written in the Experiment."""
-        return self.parameter.value_at(int(coordinate))
-
-    def from_unit(self, unit: Floats) -> Floats:
-        """Coordinates of points of the unit interval."""
-        return np.minimum(np.floor(unit * self.points), self.points - 1)
-
-    def to_unit(self, coordinates: Floats) -> Floats:
-        """The middle of each value's cell."""
-        return (coordinates + 0.5) / self.points
-
-    positions = to_unit
-    at_positions = from_unit
-
-    def cells(self, coordinates: Floats) -> tuple[Floats, Floats]:
-        """Where on the scale each value's cell begins and ends."""
-        return coordinates / self.points, (coordinates + 1) / self.points
-
-
-@dataclass(frozen=True)
-class RangeDimension:
-    """An int or double parameter; countable where it has a step."""
-
-    parameter: Range
-
-    @property
-    def points(self) -> int | None:
-        """How many values there are; None: uncountably many."""
-        return self.parameter.points
-
-    @property
-    def ordered(self) -> bool:
-        """Whether neighbours are alike."""
-        return True
-
-    @property
-    def normal(self) -> bool:
-        """Whether values near the middle are likelier."""
-        return self.parameter.distribution in NORMAL
-
-    @property
-    def width(self) -> float:
-        """How long the scale is: in units of the parameter, or of its logarithm."""
-        low, high = self._edges
-        return high - low
-
-    @cached_property
-    def _low(self) -> float:
-        return float(self.parameter.low)
-
-    @cached_property
-    def _step(self) -> float:
-        return float(self.parameter.step or 1)
-
-    @cached_property
-    def _ends(self) -> tuple[float, float]:
-        """The outermost values; countable ones reach half a step further, so that all cells are alike."""
-        low, high = self._low, float(self.parameter.high)
-        if self.points is not None:
-            beyond = low - self._step / 2
-            # A logarithm needs a positive edge; half of the lowest value is the cell of a step that large.
-            low = max(beyond, low / 2) if self.parameter.distribution.logarithmic else beyond
-            high += self._step / 2
-        return low, high
-
-    @cached_property
-    def _edges(self) -> tuple[float, float]:
-        """The ends of the scale."""
-        low, high = self._ends
-        return self._scaled(low), self._scaled(high)
-
-    @cached_property
-    def _normal(self) -> tuple[float, float]:
-        """Mean and deviation on the scale."""
-        low, high = self._scaled(self._low), self._scaled(float(self.parameter.high))
-        return (low + high) / 2, (high - low) / (2 * DEVIATIONS) or 1.0
-
-    @cached_property
-    def _mass(self) -> tuple[float, float]:
-        """The normal distribution's mass below each edge."""
-        from scipy.special import ndtr
-
-        mean, deviation = self._normal
-        low, high = ((edge - mean) / deviation for edge in self._edges)
-        return float(ndtr(low)), float(ndtr(high))
-
-    def read(self, text: str) -> float:
-        """The number of a trial's value; NaN where it is none."""
-        try:
-            return float(text)
-        except ValueError:
-            return math.nan
-
-    def coordinates(self, read: Floats) -> Floats:
-        """Coordinates of the nearest values."""
-        if self.points is None:
-            low, high = self._low, float(self.parameter.high)
-            return self._position_of(self._scaled_all(np.clip(read, low, high)))
-        return self._nearest(read)
-
-    def text(self, coordinate: float) -> str:
-        """Decimal text: exact on the step grid, never outside the range."""
-        parameter = self.parameter
-        if self.points is not None:
-            return parameter.value_at(int(coordinate))
-        scaled = self._scale_of(np.asarray(coordinate))
-        value = float(np.exp(scaled) if parameter.distribution.logarithmic else scaled)
-        return decimal_text(min(max(Decimal(repr(value)), parameter.low), parameter.high))
-
-    def from_unit(self, unit: Floats) -> Floats:
-        """Coordinates of points of the unit interval."""
-        if not self.normal:
-            return self.at_positions(unit)
-        from scipy.special import ndtri
-
-        (mean, deviation), (low, high) = self._normal, self._mass
-        return self._at_scaled(mean + deviation * ndtri(low + unit * (high - low)))
-
-    def to_unit(self, coordinates: Floats) -> Floats:
-        """Where the values lie in the unit interval; of a countable one the middle of its cell on the scale."""
-        if not self.normal:
-            return self.positions(coordinates)
-        from scipy.special import ndtr
-
-        (mean, deviation), (low, high) = self._normal, self._mass
-        scaled = self._scale_of(self.positions(coordinates))
-        unit: Floats = (ndtr((scaled - mean) / deviation) - low) / (high - low)
-        return unit
-
-    def positions(self, coordinates: Floats) -> Floats:
-        """Where the values lie on the scale, in [0, 1]."""
-        if self.points is None:
-            return coordinates
-        return self._position_of(self._scaled_all(self._low + coordinates * self._step))
-
-    def at_positions(self, positions: Floats) -> Floats:
-        """Coordinates of the values that own these positions."""
-        return np.clip(positions, 0.0, 1.0) if self.points is None else self._at_scaled(self._scale_of(positions))
-
-    def cells(self, coordinates: Floats) -> tuple[Floats, Floats]:
-        """Where on the scale each countable value's cell begins and ends."""
-        middle = self._low + coordinates * self._step
-        below = np.maximum(middle - self._step / 2, self._ends[0])
-        return self._position_of(self._scaled_all(below)), self._position_of(self._scaled_all(middle + self._step / 2))
-
-    def _at_scaled(self, scaled: Floats) -> Floats:
-        if self.points is None:
-            return self._position_of(scaled)
-        return self._nearest(np.exp(scaled) if self.parameter.distribution.logarithmic else scaled)
-
-    def _nearest(self, values: Floats) -> Floats:
-        # Adding 0.0 turns -0.0, a row of other bytes, into 0.0.
-        return np.clip(np.floor((values - self._low) / self._step + 0.5), 0, (self.points or 1) - 1) + 0.0
-
-    def _scaled(self, value: float) -> float:
-        return math.log(value) if self.parameter.distribution.logarithmic else value
-
-    def _scaled_all(self, values: Floats) -> Floats:
-        return np.log(values) if self.parameter.distribution.logarithmic else values
-
-    def _scale_of(self, positions: Floats) -> Floats:
-        low, high = self._edges
-        return low + positions * (high - low)
-
-    def _position_of(self, scaled: Floats) -> Floats:
-        low, high = self._edges
-        return np.clip((scaled - low) / (high - low), 0.0, 1.0)
-
-
-Dimension = ChoiceDimension | RangeDimension
+# A space of up to this many points is counted out where that helps.
+ENUMERABLE: Final = 1 << 20
+COUNTED_AT_ONCE: Final = 1 << 16
+# Random points are drawn in batches that grow from FEW to MANY; after MOST_DRAWN in vain it is given up.
+FEW: Final = 16
+MANY: Final = 1 << 14
+MOST_DRAWN: Final = 1 << 20
+NO_CONDITIONS: Final[Mapping[str, ParameterCondition]] = MappingProxyType({})
 
 
 class Space:
-    """A search space of one or more parameters; points are rows of coordinates."""
+    """A search space of one or more parameters, with the conditions and constraints that there may be.
 
-    def __init__(self, parameters: Iterable[Parameter]) -> None:
+    A point is canonical: an inactive parameter has its neutral coordinate. `plain`: there are neither conditions nor
+    constraints, so that every row of coordinates is a point that may be proposed.
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[Parameter],
+        conditions: Mapping[str, ParameterCondition] = NO_CONDITIONS,
+        constraints: Sequence[str] = (),
+    ) -> None:
         self.dimensions: tuple[Dimension, ...] = tuple(
             ChoiceDimension(item) if isinstance(item, Choice) else RangeDimension(item) for item in parameters
         )
         self.names = tuple(dimension.parameter.name for dimension in self.dimensions)
-        self.size = _product(dimension.points for dimension in self.dimensions)
+        self.region = Region(self.dimensions, conditions, constraints)
+        self.plain = not self.region
+        self._cells = _product(dimension.points for dimension in self.dimensions)
         self._readers = tuple((name, item.read) for name, item in zip(self.names, self.dimensions, strict=True))
 
     @classmethod
-    def of(cls, specs: Iterable[ParameterSpec]) -> Space:
+    def of(
+        cls,
+        specs: Iterable[ParameterSpec],
+        conditions: Mapping[str, ParameterCondition] = NO_CONDITIONS,
+        constraints: Sequence[str] = (),
+    ) -> Space:
         """The space of parameters that katib_py.core.validate accepts."""
-        return cls(parse_parameter(spec) for spec in specs)
+        return cls((parse_parameter(spec) for spec in specs), conditions, constraints)
+
+    @cached_property
+    def size(self) -> int | None:
+        """How many points there are; None: uncountably many. At most, where they are too many to be counted out."""
+        return self._cells if self._counted is None else len(self._counted)
+
+    @property
+    def enumerable(self) -> bool:
+        """Whether the points are few enough to be counted out, so that `size` is exact."""
+        return self._cells is not None and self._cells <= ENUMERABLE
 
     def read(self, texts: Mapping[str, str]) -> list[float]:
         """A trial's values as numbers, for `coordinates`; NaN where one is missing or no value of the parameter."""
@@ -271,37 +84,123 @@ class Space:
 
     def to_unit(self, points: Floats) -> Floats:
         """Points of the space in the unit cube."""
-        return self._by_dimension("to_unit", points)
+        return self._each("to_unit", points)
 
     def positions(self, points: Floats) -> Floats:
         """Where the points lie on the scales."""
-        return self._by_dimension("positions", points)
+        return self._each("positions", points)
+
+    def at_positions(self, positions: Floats) -> Floats:
+        """The points that own these positions."""
+        return self._by_dimension("at_positions", positions)
+
+    def active(self, points: Floats) -> Booleans:
+        """Which parameters of which points take part in their assignment."""
+        return self.region.active(points)
+
+    def canonical(self, points: Floats) -> Floats:
+        """The points with their inactive parameters at their neutral coordinates."""
+        return self.region.canonical(points)
+
+    def feasible(self, points: Floats) -> Booleans:
+        """Which of these canonical points satisfy every constraint."""
+        return self.region.feasible(points)
+
+    def feasible_draws(self, generator: np.random.Generator, most: int = MOST_DRAWN) -> Iterator[Floats]:
+        """Batches of random points that satisfy every constraint; the last one after `most` draws without any.
+
+        Where the space is counted out, points that are too rare to be drawn are taken from the count instead.
+        """
+        batch, missed = FEW, 0
+        while missed < most:
+            points = self.from_unit(generator.random((batch, len(self.dimensions))))
+            found = points[self.feasible(points)]
+            missed = 0 if len(found) else missed + batch
+            batch = min(2 * batch, MANY)
+            if len(found):
+                yield found
+        while self._counted is not None and len(self._counted):
+            yield self._numbered(generator.choice(self._counted, FEW))
+
+    def repaired(self, point: Floats, generator: np.random.Generator) -> Floats:
+        """A point near this one that satisfies every constraint; itself where none was found.
+
+        On the way to the nearest of some random points that do: ordered parameters go the way, others jump.
+        """
+        near = np.array([point for batch in _upto(self.feasible_draws(generator), 64) for point in batch])
+        if not len(near):
+            return point
+        ordered = np.array([dimension.ordered for dimension in self.dimensions])
+        begin, ends = self.positions(point[None])[0], self.positions(near)
+        apart = np.where(ordered, np.abs(ends - begin), ends != begin)
+        end = ends[np.argmin(np.square(apart).sum(axis=1))]
+        way = np.linspace(0.0, 1.0, 33)[:, None]
+        stops = self.at_positions(np.where(ordered, begin + way * (end - begin), end))
+        repaired: Floats = stops[np.argmax(self.feasible(stops))]
+        return repaired
 
     def point_at(self, index: int) -> Floats:
         """The point number `index` of a countable space, counted with the last parameter fastest."""
+        number = index if self._counted is None else int(self._counted[index])
         point = np.zeros(len(self.dimensions))
         for place in reversed(range(len(self.dimensions))):
-            index, point[place] = divmod(index, self.dimensions[place].points or 1)
+            number, point[place] = divmod(number, self.dimensions[place].points or 1)
         return point
 
     def numbers_of(self, points: Floats) -> Floats:
-        """The inverse of `point_at`, for spaces whose size a float can count."""
+        """The inverse of `point_at`, for spaces whose size a float can count; NaN for a point that is none of them."""
         numbers = np.zeros(len(points))
         for place, dimension in enumerate(self.dimensions):
             numbers = numbers * (dimension.points or 1) + points[:, place]
-        return numbers
+        if self._counted is None:
+            return numbers
+        places = np.minimum(np.searchsorted(self._counted, numbers), max(len(self._counted) - 1, 0))
+        known = np.isin(numbers, self._counted)
+        return np.where(known, places, np.nan)
 
     def texts(self, point: Floats) -> tuple[tuple[str, str], ...]:
-        """The point as an assignment, in the order of the Experiment."""
-        return tuple(
-            (item.parameter.name, item.text(value)) for item, value in zip(self.dimensions, point, strict=True)
-        )
+        """The point as an assignment: its active parameters, in the order of the Experiment."""
+        parts = zip(self.dimensions, point, self.active(point[None])[0], strict=True)
+        return tuple((item.parameter.name, item.text(value)) for item, value, active in parts if active)
+
+    @cached_property
+    def _counted(self) -> Integers | None:
+        """The numbers of the points among the cells of the grid; None where all are, or where there are too many."""
+        if self.plain or not self.enumerable:
+            return None
+        found = []
+        assert self._cells is not None
+        for begin in range(0, self._cells, COUNTED_AT_ONCE):
+            numbers = np.arange(begin, min(begin + COUNTED_AT_ONCE, self._cells))
+            points = self._numbered(numbers)
+            same = (self.canonical(points) == points).all(axis=1)
+            found.append(numbers[same & self.feasible(points)])
+        return np.concatenate(found)
+
+    def _numbered(self, numbers: Integers) -> Floats:
+        """The cells of the grid with these numbers."""
+        points = np.empty((len(numbers), len(self.dimensions)))
+        for place in reversed(range(len(self.dimensions))):
+            numbers, points[:, place] = np.divmod(numbers, self.dimensions[place].points or 1)
+        return points
 
     def _by_dimension(self, method: str, rows: Floats) -> Floats:
+        return self.canonical(self._each(method, rows))
+
+    def _each(self, method: str, rows: Floats) -> Floats:
         result = np.empty_like(rows)
         for place, dimension in enumerate(self.dimensions):
             result[:, place] = getattr(dimension, method)(rows[:, place])
         return result
+
+
+def _upto(batches: Iterator[Floats], wanted: int) -> Iterator[Floats]:
+    """Batches until so many points have come."""
+    for batch in batches:
+        yield batch[:wanted]
+        wanted -= len(batch)
+        if wanted <= 0:
+            return
 
 
 def _product(points: Iterable[int | None]) -> int | None:

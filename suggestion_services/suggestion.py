@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
+import numpy as np
+
 from katib_py.core.errors import InvalidInput, Problem
+from katib_py.core.extensions import CONDITIONS, CONSTRAINTS
 from katib_py.wire import api
 from suggestion_services.cache import Cache
 from suggestion_services.contract import Bookkeeping, Proposal, Request, SearchEnded
-from suggestion_services.distinct import Distinct
+from suggestion_services.distinct import Distinct, draws
 from suggestion_services.edge import answers
 from suggestion_services.history import DeltaView, FullView
-from suggestion_services.random_search import draws
 from suggestion_services.registry import Served
 from suggestion_services.search import Search, check, search_of
 from suggestion_services.split import parse_trials, split
 
-FEATURES: Final = ("delta-history", "short-replies")
+FEATURES: Final = ("delta-history", "short-replies", CONDITIONS, CONSTRAINTS)
 MOST_AT_ONCE: Final = 10_000
 # Experiments whose parsed form is kept; one is a few kilobytes.
 PARSED: Final = 256
@@ -71,7 +74,7 @@ def _suggest(search: Search, request: Request) -> list[Proposal]:
     if not request.count:
         return []
     try:
-        return search.algorithm.suggest(request)
+        return _honoured(request, search.algorithm.suggest(request))
     except SearchEnded:
         return []
 
@@ -80,8 +83,22 @@ def _suggest_exactly(search: Search, request: Request) -> list[Proposal]:
     """As many as asked for, which Katib's controller insists on; raises SearchEnded."""
     if not request.count:
         return []
-    proposals = search.algorithm.suggest(request)
+    proposals = _honoured(request, search.algorithm.suggest(request))
     return [*proposals, *_padding(request, proposals)]
+
+
+def _honoured(request: Request, proposals: list[Proposal]) -> list[Proposal]:
+    """The proposals, in place of those that break conditions or constraints ones near them that do not."""
+    space = request.space
+    if space.plain or not proposals:
+        return proposals
+    points = space.coordinates([space.read(dict(item.parameters)) for item in proposals])
+    distinct, found = Distinct(request), []
+    for index in np.flatnonzero(~space.feasible(points)):
+        points[index] = distinct.first_new((points[index],), request.generator(request.asked + int(index)))
+    for proposal, point in zip(proposals, points, strict=True):
+        found.append(replace(proposal, parameters=space.texts(point)))
+    return found
 
 
 def _padding(request: Request, proposals: Sequence[Proposal]) -> Iterable[Proposal]:

@@ -24,9 +24,8 @@ from suggestion_services.contract import (
     random_state,
     setting,
 )
-from suggestion_services.distinct import Distinct
+from suggestion_services.distinct import Distinct, draws
 from suggestion_services.parzen import Estimator, kernels_of
-from suggestion_services.random_search import draws
 from suggestion_services.space import Space
 
 MOST_GOOD: Final = 25
@@ -38,6 +37,8 @@ CHOICES_COMPARED: Final = 2
 SWITCHED: Final = 0.15
 # One assignment in so many goes on with the even start: a basin that the model has no point in is found by no model.
 EVEN_EVERY: Final = 8
+# Where constraints reject candidates, so many rounds of them are drawn at most.
+ROUNDS: Final = 8
 # Keeps the randomness of the start apart from that of single assignments.
 LATIN: Final = 1
 
@@ -88,11 +89,18 @@ class Tpe:
         yield from draws(request.space, generator)
 
     def _estimator(self, space: Space, points: Floats, weights: Floats) -> Estimator:
+        if not space.region.conditional:
+            kernels = [
+                kernels_of(dimension, points[:, place], self.prior_weight)
+                for place, dimension in enumerate(space.dimensions)
+            ]
+            return Estimator(kernels, weights, self.prior_weight)
+        active = space.active(points)
         kernels = [
-            kernels_of(dimension, points[:, place], self.prior_weight)
+            kernels_of(dimension, points[:, place], self.prior_weight, active[:, place])
             for place, dimension in enumerate(space.dimensions)
         ]
-        return Estimator(kernels, weights, self.prior_weight)
+        return Estimator(kernels, weights, self.prior_weight, active)
 
     def _candidates(
         self, space: Space, below: Estimator, above: Estimator, generator: np.random.Generator
@@ -103,6 +111,8 @@ class Tpe:
     def _best_first(self, space: Space, below: Estimator, above: Estimator, generator: np.random.Generator) -> Floats:
         """A round of candidates by the ratio of the densities, greatest first."""
         count = max(self.n_ei_candidates, 1)
+        if not space.plain and (self.joint or space.region.constraints):
+            return self._best_allowed(space, below, above, generator)
         if self.joint:
             points = _switched(below.sample(count, generator), space, generator)
             return points[np.argsort(above.log_density(points) - below.log_density(points), kind="stable")]
@@ -110,6 +120,26 @@ class Tpe:
         losses = above.log_densities(points) - below.log_densities(points)
         losses[CHOICES_COMPARED:, below.unordered] = np.inf
         return np.take_along_axis(points, np.argsort(losses, axis=0, kind="stable"), axis=0)
+
+    def _best_allowed(self, space: Space, below: Estimator, above: Estimator, generator: np.random.Generator) -> Floats:
+        """A round of candidates that satisfy the constraints; only whole points can be told to."""
+        count, found = max(self.n_ei_candidates, 1), list[Floats]()
+        for _ in range(ROUNDS):
+            if self.joint:
+                points = _switched(below.sample(count, generator), space, generator)
+            else:
+                points = below.sample_apart(4 * count, generator)
+            points = space.canonical(points)
+            found.append(points[space.feasible(points)])
+            if sum(map(len, found)) >= count:
+                break
+        points = np.concatenate(found) if any(map(len, found)) else points
+        active = space.active(points)
+        if self.joint:
+            losses = above.log_density(points, active) - below.log_density(points, active)
+        else:
+            losses = ((above.log_densities(points) - below.log_densities(points)) * active).sum(axis=1)
+        return points[np.argsort(losses, kind="stable")]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from katib_py.controller.foreign_stopping import ForeignStopping
 from katib_py.controller.ports import Suggesters
 from katib_py.core.errors import InvalidInput, Problem, Rejected, ServiceUnavailable
 from katib_py.core.experiment import Experiment
+from katib_py.core.extensions import not_understood
 from katib_py.core.stop_rules import check_rules
 from katib_py.core.trial import Assignment, Rule, TrialRecord
 from katib_py.wire import api, history, rpc
@@ -134,8 +135,11 @@ class Search:
         except grpc.aio.AioRpcError as error:
             if error.code() is not grpc.StatusCode.UNIMPLEMENTED:
                 raise Rejected([Problem("spec.algorithm", str(error.details()))]) from error
+            self._features = frozenset()
         else:
             self._features = frozenset(reply.features)
+        if passed_over := list(not_understood(self._experiment.spec, self._features)):
+            raise Rejected(passed_over)
         await self._stopping.validate(self._experiment)
 
     def ask(self, wanted: Wanted) -> None:

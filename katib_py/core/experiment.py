@@ -10,7 +10,7 @@ from pydantic import Field
 from katib_py.core.models import Flag, Int32, Labels, Model, Time
 from katib_py.core.names import API_VERSION
 from katib_py.core.objective import ObjectiveSpec
-from katib_py.core.space import ParameterSpec
+from katib_py.core.space import ParameterCondition, ParameterSpec
 
 
 class Setting(Model):
@@ -204,6 +204,12 @@ class ExperimentSpec(Model):
         None, description="End the experiment this long after its start, suspended time not counted. Can be changed."
     )
     stop_when: StopWhen | None = Field(None, description="Further reasons to end the experiment. Can be changed.")
+    parameter_conditions: dict[str, ParameterCondition] = Field(
+        default_factory=dict, description="By name: parameters that are active only for some values of another one."
+    )
+    parameter_constraints: tuple[str, ...] = Field(
+        (), description="What every assignment satisfies: comparisons over parameters, such as units1 >= units2."
+    )
 
 
 class Condition(Model):

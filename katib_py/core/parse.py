@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 from itertools import islice
-from typing import Any, Final, TypeVar, get_args
+from typing import Any, Final, NamedTuple, TypeVar, get_args, get_origin
 
 from pydantic import ValidationError
 
@@ -222,11 +222,8 @@ def _strangers(model: type[Model], value: Any, path: str, rules: tuple[Unknown, 
     for key, item in value.items():
         where = f"{path}.{key}" if path else key
         if key in fields:
-            inner = fields[key]
-            items = enumerate(item) if isinstance(item, list) else [(None, item)]
-            for index, part in items if inner else ():
-                assert inner is not None
-                yield from _strangers(inner, part, where if index is None else f"{where}[{index}]", rules)
+            for place, part in _parts(fields[key], item):
+                yield from _strangers(place.model, part, f"{where}{place.step}", rules)
         elif key not in kept.get(model, ()):
             meant = nearest(key, list(fields))
             slip = meant in BUDGETS.get(model, ()) and value.get(meant) is None
@@ -236,10 +233,36 @@ def _strangers(model: type[Model], value: Any, path: str, rules: tuple[Unknown, 
             yield Problem(where, f"is not a known field{absent}{hint}", "error" if refused else "warning")
 
 
+class _Place(NamedTuple):
+    """A value that has a model, and how to get to it from its field."""
+
+    model: type[Model]
+    step: str
+
+
+def _parts(field: tuple[type[Model], bool] | None, item: Any) -> Iterator[tuple[_Place, Any]]:
+    """The values in a field that have a model: itself, its items, or its values by name."""
+    if field is None:
+        return
+    model, by_name = field
+    if by_name:
+        for name, part in item.items() if isinstance(item, dict) else ():
+            yield _Place(model, f".{name}"), part
+    elif isinstance(item, list):
+        for index, part in enumerate(item):
+            yield _Place(model, f"[{index}]"), part
+    else:
+        yield _Place(model, ""), item
+
+
 @cache
-def _fields(model: type[Model]) -> dict[str, type[Model] | None]:
-    """The fields as the user writes them, each with the model of its value or of its items."""
-    return {info.alias or name: _model_in(info.annotation) for name, info in model.model_fields.items()}
+def _fields(model: type[Model]) -> dict[str, tuple[type[Model], bool] | None]:
+    """The fields as the user writes them, each with the model of what is in it, and whether that goes by name."""
+    found = {}
+    for name, info in model.model_fields.items():
+        inner = _model_in(info.annotation)
+        found[info.alias or name] = (inner, get_origin(info.annotation) is dict) if inner is not None else None
+    return found
 
 
 def _model_in(annotation: Any) -> type[Model] | None:

@@ -55,6 +55,14 @@ class ParameterSpec(Model):
     feasible_space: FeasibleSpace = Field(FeasibleSpace(), description="The values that it may take.")
 
 
+class ParameterCondition(Model):
+    """When a parameter takes part: spec.parameterConditions, by the name of the parameter."""
+
+    parent: str = Field("", description="The int, discrete or categorical parameter on which it depends.")
+    values: tuple[str, ...] = Field((), description="The values of the parent with which it is active, as text.")
+    default: str = Field("", description="What the trial template gets in its place while it is not active.")
+
+
 @dataclass(frozen=True, slots=True)
 class Range:
     """An int or double parameter: [low, high], on the grid low + k*step where a step is given (always for int).

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from katib_py.core.documents import plain_scalar, read_with
@@ -20,6 +21,7 @@ METADATA: Final = re.compile(r"\$\{trialSpec\.([^{}]+)\}")
 INDEXED: Final = re.compile(r"(.+)\[(.+)\]")
 
 Values = Mapping[str, str]
+NOTHING: Final[Values] = MappingProxyType({})
 Maker = Callable[[Values], Any]
 
 
@@ -72,16 +74,19 @@ class Source:
 class Template:
     """A trial template made ready: rendering only fills its placeholders in. `kind` is that of its run objects."""
 
-    def __init__(self, source: Source, metadata: Mapping[str, Text], references: Values) -> None:
+    def __init__(
+        self, source: Source, metadata: Mapping[str, Text], references: Values, absent: Values = NOTHING
+    ) -> None:
         self.kind = str(source.plainly().get("kind", ""))
         self._make = _maker(source.tree)
         self._metadata = metadata  # trial parameter → text over the trial's Name and Namespace
         self._references = references  # trial parameter → parameter of the search space
         self._expected = frozenset(references.values())
+        self._absent = absent  # parameter of the search space that may be inactive → what stands in its place then
 
     def render(self, name: str, namespace: str, assignments: Iterable[tuple[str, str]]) -> dict[str, Any]:
         """The run object of the trial; raises RenderError where the assignment does not fit the template."""
-        assigned = dict(assignments)
+        assigned = {**self._absent, **dict(assignments)}
         if assigned.keys() != self._expected:
             raise RenderError(_misfit(assigned, self._expected))
         trial = {"Name": name, "Namespace": namespace}
@@ -120,7 +125,8 @@ def compile_template(experiment: Experiment, config_maps: ConfigMaps | None = No
             metadata[parameter.name] = text
     if problems:
         raise InvalidInput(problems)
-    return Template(source, metadata, references)
+    absent = {name: condition.default for name, condition in experiment.spec.parameter_conditions.items()}
+    return Template(source, metadata, references, absent)
 
 
 def metadata_text(reference: str, run: Mapping[str, Any]) -> Text | None:

@@ -65,7 +65,7 @@ class Experiment(_message.Message):
     def __init__(self, name: _Optional[str] = ..., spec: _Optional[_Union[ExperimentSpec, _Mapping[str, object]]] = ..., uid: _Optional[str] = ...) -> None: ...
 
 class ExperimentSpec(_message.Message):
-    __slots__ = ("parameter_specs", "objective", "algorithm", "early_stopping", "parallel_trial_count", "max_trial_count", "nas_config")
+    __slots__ = ("parameter_specs", "objective", "algorithm", "early_stopping", "parallel_trial_count", "max_trial_count", "nas_config", "parameter_conditions", "parameter_constraints")
     class ParameterSpecs(_message.Message):
         __slots__ = ("parameters",)
         PARAMETERS_FIELD_NUMBER: _ClassVar[int]
@@ -78,6 +78,8 @@ class ExperimentSpec(_message.Message):
     PARALLEL_TRIAL_COUNT_FIELD_NUMBER: _ClassVar[int]
     MAX_TRIAL_COUNT_FIELD_NUMBER: _ClassVar[int]
     NAS_CONFIG_FIELD_NUMBER: _ClassVar[int]
+    PARAMETER_CONDITIONS_FIELD_NUMBER: _ClassVar[int]
+    PARAMETER_CONSTRAINTS_FIELD_NUMBER: _ClassVar[int]
     parameter_specs: ExperimentSpec.ParameterSpecs
     objective: ObjectiveSpec
     algorithm: AlgorithmSpec
@@ -85,7 +87,19 @@ class ExperimentSpec(_message.Message):
     parallel_trial_count: int
     max_trial_count: int
     nas_config: NasConfig
-    def __init__(self, parameter_specs: _Optional[_Union[ExperimentSpec.ParameterSpecs, _Mapping[str, object]]] = ..., objective: _Optional[_Union[ObjectiveSpec, _Mapping[str, object]]] = ..., algorithm: _Optional[_Union[AlgorithmSpec, _Mapping[str, object]]] = ..., early_stopping: _Optional[_Union[EarlyStoppingSpec, _Mapping[str, object]]] = ..., parallel_trial_count: _Optional[int] = ..., max_trial_count: _Optional[int] = ..., nas_config: _Optional[_Union[NasConfig, _Mapping[str, object]]] = ...) -> None: ...
+    parameter_conditions: _containers.RepeatedCompositeFieldContainer[ParameterCondition]
+    parameter_constraints: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, parameter_specs: _Optional[_Union[ExperimentSpec.ParameterSpecs, _Mapping[str, object]]] = ..., objective: _Optional[_Union[ObjectiveSpec, _Mapping[str, object]]] = ..., algorithm: _Optional[_Union[AlgorithmSpec, _Mapping[str, object]]] = ..., early_stopping: _Optional[_Union[EarlyStoppingSpec, _Mapping[str, object]]] = ..., parallel_trial_count: _Optional[int] = ..., max_trial_count: _Optional[int] = ..., nas_config: _Optional[_Union[NasConfig, _Mapping[str, object]]] = ..., parameter_conditions: _Optional[_Iterable[_Union[ParameterCondition, _Mapping[str, object]]]] = ..., parameter_constraints: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ParameterCondition(_message.Message):
+    __slots__ = ("name", "parent", "values")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PARENT_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    parent: str
+    values: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., parent: _Optional[str] = ..., values: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ParameterSpec(_message.Message):
     __slots__ = ("name", "parameter_type", "feasible_space")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from katib_py.core.experiment import AlgorithmSpec, Experiment, NasConfig
+from katib_py.core.experiment import AlgorithmSpec, Experiment, ExperimentSpec, NasConfig
 from katib_py.core.objective import ObjectiveSpec, ObjectiveType
-from katib_py.core.space import Distribution, FeasibleSpace, ParameterSpec, ParameterType
+from katib_py.core.space import Distribution, FeasibleSpace, ParameterCondition, ParameterSpec, ParameterType
 from katib_py.wire import api
 
 TYPES: Final[Mapping[ParameterType | None, api.ParameterType]] = {
@@ -45,7 +45,22 @@ def experiment_message(experiment: Experiment, settings: Mapping[str, str] | Non
     message.spec.max_trial_count = spec.max_trial_count or 0
     if spec.nas_config is not None:
         message.spec.nas_config.CopyFrom(nas_message(spec.nas_config))
+    _add_extensions(message.spec, spec)
     return message
+
+
+def _add_extensions(message: api.ExperimentSpec, spec: ExperimentSpec) -> None:
+    """What Katib's messages lack; numbered from 100."""
+    for name, condition in spec.parameter_conditions.items():
+        message.parameter_conditions.add(name=name, parent=condition.parent, values=condition.values)
+    message.parameter_constraints.extend(spec.parameter_constraints)
+
+
+def parameter_conditions(messages: Iterable[api.ParameterCondition]) -> dict[str, ParameterCondition]:
+    """When parameters are active, by name."""
+    return {
+        message.name: ParameterCondition(parent=message.parent, values=tuple(message.values)) for message in messages
+    }
 
 
 def parameter_message(parameter: ParameterSpec) -> api.ParameterSpec:

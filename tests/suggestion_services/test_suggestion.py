@@ -51,7 +51,13 @@ def status(call, *arguments):
 
 
 def test_validation_announces_what_is_understood(validate):
-    assert list(validate().features) == ["delta-history", "short-replies", "ask-ahead"]
+    assert list(validate().features) == [
+        "delta-history",
+        "short-replies",
+        "parameter-conditions",
+        "parameter-constraints",
+        "ask-ahead",
+    ]
 
 
 def test_an_algorithm_that_learns_is_not_to_be_asked_ahead(validate, experiment):

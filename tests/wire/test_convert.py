@@ -14,7 +14,7 @@ from katib_py.core.experiment import (
     Setting,
 )
 from katib_py.core.objective import ObjectiveSpec, ObjectiveType
-from katib_py.core.space import Distribution, FeasibleSpace, ParameterSpec, ParameterType
+from katib_py.core.space import Distribution, FeasibleSpace, ParameterCondition, ParameterSpec, ParameterType
 from katib_py.wire import api, convert
 
 words = st.text(max_size=8)
@@ -108,3 +108,12 @@ def test_an_architecture_search_is_described():
     assert (message.graph_config.num_layers, list(message.graph_config.input_sizes)) == (4, [8, 8, 3])
     [sent] = message.operations.operation
     assert convert.parameter_specs(sent.parameter_specs.parameters) == (parameter,)
+
+
+def test_conditions_and_constraints_are_told():
+    condition = ParameterCondition(parent="kernel", values=("rbf", "poly"), default="1")
+    spec = ExperimentSpec(parameter_conditions={"gamma": condition}, parameter_constraints=("a > b",))
+    message = convert.experiment_message(Experiment(spec=spec)).spec
+    found = convert.parameter_conditions(message.parameter_conditions)
+    assert found == {"gamma": ParameterCondition(parent="kernel", values=("rbf", "poly"))}
+    assert list(message.parameter_constraints) == ["a > b"]

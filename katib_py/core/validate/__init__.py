@@ -15,6 +15,7 @@ from katib_py.core.validate.edit import validate_edit
 from katib_py.core.validate.follows import Broken
 from katib_py.core.validate.objective import algorithm_problems, early_stopping_problems, objective_problems
 from katib_py.core.validate.parameters import search_space_problems
+from katib_py.core.validate.region import region_problems
 from katib_py.core.validate.template import template_problems
 
 __all__ = ["NO_CHECKS", "Checks", "validate", "validate_edit"]
@@ -56,5 +57,6 @@ def _problems(experiment: Experiment, checks: Checks) -> Iterator[Problem]:
     yield from algorithm_problems(spec.algorithm, checks.algorithms)
     yield from early_stopping_problems(spec.early_stopping, spec.objective, checks.early_stopping)
     yield from search_space_problems(spec)
+    yield from region_problems(spec)
     yield from template_problems(spec, checks.config_maps)
     yield from collector_problems(spec.metrics_collector_spec, checks.check_regex, checks.in_pods)
