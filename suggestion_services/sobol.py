@@ -14,7 +14,7 @@ from scipy.stats import qmc
 
 from katib_py.core.errors import Problem
 from suggestion_services.arrays import Floats
-from suggestion_services.contract import Proposal, Request, random_state
+from suggestion_services.contract import Proposal, Request, random_state, setting
 from suggestion_services.distinct import Distinct
 from suggestion_services.space import Space
 
@@ -28,6 +28,9 @@ LAST_BLOCK: Final = 1 << 18
 class Sobol:
     """Assignment number n is the point number n of the sequence, so a restart goes on where it was."""
 
+    scramble: bool = setting(
+        True, "false: the sequence as it is, without a seed and without its first point, the zeros"
+    )
     random_state: int | None = random_state()
 
     learns: ClassVar[bool] = False
@@ -41,26 +44,30 @@ class Sobol:
     def suggest(self, request: Request) -> list[Proposal]:
         """As many as wanted. Values that the sequence meets again are passed over while others are left."""
         distinct = Distinct(request)
-        sequence = _sequence(request)
+        sequence = _sequence(request, self._engine(request))
         generator = request.generator(request.asked)
         points = [distinct.first_new(sequence, generator) for _ in range(request.count)]
         return [Proposal(request.space.texts(point)) for point in points]
 
+    def _engine(self, request: Request) -> qmc.Sobol:
+        """The sequence at its beginning."""
+        dimensions = len(request.space.dimensions)
+        if self.scramble:
+            return copy.deepcopy(_scrambled(dimensions, request.seed))
+        return qmc.Sobol(dimensions, scramble=False).fast_forward(1)
 
-def _sequence(request: Request) -> Iterator[Floats]:
+
+def _sequence(request: Request, engine: qmc.Sobol) -> Iterator[Floats]:
     if not request.space.plain:
-        yield from islice(_allowed(request), request.asked, None)
-    engine = copy.deepcopy(_scrambled(len(request.space.dimensions), request.seed))
+        yield from islice(_allowed(request.space, copy.deepcopy(engine)), request.asked, None)
     if request.asked:
         engine.fast_forward(request.asked)
     while True:
         yield request.space.from_unit(engine.random(1))[0]
 
 
-def _allowed(request: Request) -> Iterator[Floats]:
+def _allowed(space: Space, engine: qmc.Sobol) -> Iterator[Floats]:
     """The points of the sequence that the space allows, without repetitions, as far as it is worth looking."""
-    space = request.space
-    engine = copy.deepcopy(_scrambled(len(space.dimensions), request.seed))
     seen: set[bytes] = set()
     size = FIRST_BLOCK
     while size <= LAST_BLOCK:
