@@ -184,6 +184,11 @@ def text(default: str, doc: str) -> Any:
     return dataclasses.field(default=default, metadata={"doc": doc, "aliases": ()})
 
 
+def rest(doc: str) -> Any:
+    """A field that takes all settings that no other field takes, as pairs of texts."""
+    return dataclasses.field(default=(), metadata={"doc": doc, "rest": True, "aliases": ()})
+
+
 def random_state() -> Any:
     """The setting that most algorithms share."""
     return setting(None, "seed of the search; by default the experiment's uid is", Bounds(at_least=0))

@@ -25,6 +25,7 @@ ALGORITHMS: Final[Mapping[str, str]] = {
     "hyperband": "suggestion_services.hyperband:Hyperband",
     "asha": "suggestion_services.asha:Asha",
     "bohb": "suggestion_services.bohb:Bohb",
+    "optuna": "suggestion_services.optuna_search:OptunaSearch",
 }
 
 
