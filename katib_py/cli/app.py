@@ -30,29 +30,35 @@ Namespace = Annotated[str, typer.Option("-n", "--namespace", help="Namespace.")]
 Output = Annotated[str, typer.Option("-o", "--output", help="table or json.")]
 Kind = Annotated[str, typer.Argument(help="experiments, trials, suggestions or events (singular works too).")]
 Name = Annotated[str | None, typer.Argument(help="Name of the object; for trials also of the experiment.")]
+Config = Annotated[
+    Path | None, typer.Option("--config", help="A katib-config.yaml that names services of your own by address.")
+]
 Listen = Annotated[str, typer.Option("--listen", help="HOST:PORT or unix:PATH; loopback unless you say otherwise.")]
 
 
 @app.command("run")
 @guarded
-def run_command(
+def run_command(  # noqa: PLR0913, PLR0917 - an entry point
     file: File,
     platform: Annotated[str, typer.Option(help="Where trials run: local.")] = "local",
     db: Db = None,
     namespace: Annotated[str | None, typer.Option("-n", "--namespace", help="Namespace.")] = None,
+    config: Config = None,
     output: Output = "table",
 ) -> None:
     """Run an Experiment here to its end; killed and run again, it continues."""
-    run.run(file, platform, db, namespace, output)
+    run.run(run.Given(file, namespace, config), platform, db, output)
 
 
 @app.command()
 @guarded
 def validate(
-    file: File, strict: Annotated[bool, typer.Option("--strict", help="Unknown fields are errors.")] = False
+    file: File,
+    strict: Annotated[bool, typer.Option("--strict", help="Unknown fields are errors.")] = False,
+    config: Config = None,
 ) -> None:
     """Check an Experiment and say everything that is wrong with it."""
-    run.validate(file, strict)
+    run.validate(file, strict, config)
 
 
 @app.command()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from katib_py.backends.local.catalog import Catalog
 from katib_py.backends.local.configs import Configs
+from katib_py.backends.local.configured import image_problems
 from katib_py.backends.local.home import Home
 from katib_py.backends.local.preflight import preflight
 from katib_py.backends.local.program import Site
@@ -20,23 +21,31 @@ from katib_py.core.documents import read_documents
 from katib_py.core.early_stopping import STOPPERS
 from katib_py.core.errors import InvalidInput, NotFound, Problem, show
 from katib_py.core.experiment import Experiment
+from katib_py.core.katib_config import KatibConfig
 from katib_py.core.load import load_experiment
 from katib_py.core.parse import Unknown
 from katib_py.core.template import ConfigMaps, read_source
 from katib_py.core.validate import Checks, validate_edit
+from katib_py.core.validate.config import read_config
 
 COMPANIONS: Final = ("ConfigMap", "Secret")  # a tuple: what a file calls its kind may not be hashable
 DEFAULT_NAMESPACE: Final = "default"
 
+Read = TypeVar("Read")
+
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """A valid experiment, defaulted, with the ConfigMaps and Secrets beside it and what to warn about."""
+    """A valid experiment, defaulted, with the ConfigMaps and Secrets beside it and what to warn about.
+
+    `config` names services other than ours.
+    """
 
     experiment: Experiment
     configs: Configs
     config_maps: ConfigMaps
     warnings: tuple[Problem, ...]
+    config: KatibConfig
 
     def apply(self, catalog: Catalog, now: float) -> Experiment:
         """Have it stored: created, or its budgets edited; raises InvalidInput for an edit that is not allowed."""
@@ -52,28 +61,38 @@ class Input:
         return stored
 
 
-def read_input(file: Path, namespace: str | None, strict: bool = False) -> Input:
-    """The experiment of a YAML file; raises InvalidInput with every problem, the file's name in front."""
+def read_input(file: Path, namespace: str | None, strict: bool = False, config: Path | None = None) -> Input:
+    """The experiment of a YAML file, with a katib-config.yaml; raises InvalidInput with every problem and its file."""
+    services, warnings = KatibConfig(), tuple[Problem, ...]()
+    if config is not None:
+        services, warnings = _naming(config, lambda: read_config(_bytes(config)))
+    given = _naming(file, lambda: _read(file, namespace, strict, services))
+    return replace(given, warnings=(*warnings, *given.warnings))
+
+
+def _naming(file: Path, read: Callable[[], Read]) -> Read:
+    """What was read; the problems of what cannot be used begin with the file's name."""
     try:
-        return _read(file, namespace, strict)
+        return read()
     except InvalidInput as error:
         named = [replace(problem, path=_where(file, problem)) for problem in error.problems]
         raise InvalidInput(named) from None
 
 
-def _read(file: Path, namespace: str | None, strict: bool) -> Input:
+def _read(file: Path, namespace: str | None, strict: bool, config: KatibConfig) -> Input:
     document, companions = _sort(read_documents(_bytes(file)))
     document = _in_namespace(document, namespace)
     configs = Configs.of(companions)
     config_maps = _config_maps(companions, namespace or _namespace_of(document))
-    checks = Checks(filter_problem, early_stopping=STOPPERS, config_maps=config_maps)
+    stoppers = config.early_stoppers(STOPPERS)
+    checks = Checks(filter_problem, early_stopping=stoppers, config_maps=config_maps)
     # Whoever wrote the file can mend it; an object that a client sends or the store holds may carry what it likes.
     loaded = load_experiment(document, checks, Unknown.REFUSED if strict else Unknown.NO_SLIPS)
     experiment = loaded.experiment
-    problems = [*loaded.warnings, *_preflight(experiment, configs, config_maps)]
+    problems = [*loaded.warnings, *_preflight(experiment, configs, config_maps), *image_problems(config, experiment)]
     if _hinders(problems):
         raise InvalidInput(problems)
-    return Input(experiment, configs, config_maps, tuple(problems))
+    return Input(experiment, configs, config_maps, tuple(problems), config)
 
 
 def _hinders(problems: Iterable[Problem]) -> bool:

@@ -8,6 +8,7 @@ import shutil
 import sys
 import time
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -34,12 +35,21 @@ from katib_py.core.validate.edit import OTHERWISE
 STOP_SECONDS: Final = 60.0
 
 
-def run(file: Path, platform: str, db: str | None, namespace: str | None, output: str) -> None:
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The files of `katib-py run`, and the namespace that the experiment is put in."""
+
+    file: Path
+    namespace: str | None = None
+    config: Path | None = None
+
+
+def run(source: Given, platform: str, db: str | None, output: str) -> None:
     """Run an experiment here to its end and exit with what became of it."""
     check_output(output)
     if platform != "local":
         raise InvalidInput([Problem("--platform", f"is {show(platform)}; must be local")])
-    given = read_input(file, namespace)
+    given = read_input(source.file, source.namespace, config=source.config)
     _warn(given)
     key = Key(given.experiment.metadata.namespace, given.experiment.name)
     place = Place(db, key.namespace)
@@ -50,18 +60,20 @@ def run(file: Path, platform: str, db: str | None, namespace: str | None, output
             # The file keeps it waiting in a cluster; whoever types `run` wants it to run.
             experiment = catalog.suspend(key, False)
         before = read_status(experiment.status)
-        outcome = _drive(Session(place.home, database, given.configs, given.config_maps), experiment, output)
+        outcome = _drive(
+            Session(place.home, database, given.configs, given.config_maps, config=given.config), experiment, output
+        )
         if outcome is Outcome.FINISHED and before.verdict and read_status(catalog.get(key).status) == before:
             print(f"experiment {key.name} had ended already; nothing was run. {OTHERWISE}", file=sys.stderr)
         code = _report(catalog, key, outcome, output)
     raise SystemExit(code)
 
 
-def validate(file: Path, strict: bool) -> None:
+def validate(file: Path, strict: bool, config: Path | None = None) -> None:
     """Say whether an experiment can be run."""
-    given = read_input(file, None, strict)
+    given = read_input(file, None, strict, config)
     _warn(given)
-    asyncio.run(ask_service(given.experiment))
+    asyncio.run(ask_service(given.experiment, given.config))
     print(f"{file}: experiment {given.experiment.name} is valid")
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from katib_py.backends.local.configs import Configs
+from katib_py.backends.local.configured import ConfiguredSuggesters, stopped_elsewhere
 from katib_py.backends.local.database import Database
 from katib_py.backends.local.db_manager import Address, DbManager
 from katib_py.backends.local.desk import Desk
@@ -31,6 +32,7 @@ from katib_py.controller.ports import Key
 from katib_py.controller.search import Search
 from katib_py.core.errors import StoreUnavailable
 from katib_py.core.experiment import Experiment
+from katib_py.core.katib_config import KatibConfig
 from katib_py.core.names import LABEL_EXPERIMENT, LABEL_TRIAL
 from katib_py.core.pods import mark
 from katib_py.core.template import ConfigMaps, compile_template
@@ -49,6 +51,7 @@ class Session:
     configs: Configs = field(default_factory=Configs)
     config_maps: ConfigMaps = field(default_factory=dict)
     terms: Terms = TERMS
+    config: KatibConfig = field(default_factory=KatibConfig)
 
     @classmethod
     def again(cls, home: Home, database: Database, key: Key) -> Session:
@@ -94,9 +97,8 @@ class Session:
 
     @asynccontextmanager
     async def _db_manager(self, experiment: Experiment) -> AsyncIterator[Address | None]:
-        """Where pushing trials report; nothing is started for those that do not."""
-        collector = experiment.spec.metrics_collector_spec
-        if collector is None or collector.kind not in PUSHED:
+        """Where pushing trials report and a foreign stopper looks; nothing is started where neither is there."""
+        if not _pushes(experiment) and stopped_elsewhere(self.config, experiment) is None:
             yield None
             return
         manager = DbManager(self.home)
@@ -106,11 +108,13 @@ class Session:
             await manager.close()
 
     def _platform(self, experiment: Experiment, address: Address | None, wake: asyncio.Event) -> Platform:
-        site = Site(experiment, str(self.home.runs), os.getcwd(), self.configs, address)
+        reported = address if _pushes(experiment) else None
+        site = Site(experiment, str(self.home.runs), os.getcwd(), self.configs, reported)
+        db_manager = "{}:{}".format(*address) if address is not None else ""
         return Platform(
             SqlStore(self.database),
             LocalRunner(site, Desk(self.database), wake.set),
-            LocalSuggesters(self.home),
+            ConfiguredSuggesters(self.config, LocalSuggesters(self.home), db_manager),
             SqlObservations(self.database, experiment.metadata.namespace),
             WallClock(),
             self._renderer,
@@ -129,15 +133,20 @@ class Session:
         return render
 
 
-async def ask_service(experiment: Experiment) -> None:
+async def ask_service(experiment: Experiment, config: KatibConfig) -> None:
     """Have the algorithm's service check the experiment; raises InvalidInput, ServiceUnavailable."""
     with tempfile.TemporaryDirectory(prefix="katib-") as folder:
-        suggesters = LocalSuggesters(Home(Path(folder), ""))
+        suggesters = ConfiguredSuggesters(config, LocalSuggesters(Home(Path(folder), "")))
         search = Search(suggesters, experiment, _no_trials, lambda: None, 0)
         try:
             await search.validate()
         finally:
             await suggesters.close()
+
+
+def _pushes(experiment: Experiment) -> bool:
+    collector = experiment.spec.metrics_collector_spec
+    return collector is not None and collector.kind in PUSHED
 
 
 async def _no_trials() -> list[TrialRecord]:
