@@ -60,6 +60,9 @@ func (service) GetSuggestions(_ context.Context, in *api.GetSuggestionsRequest) 
 
 // settings gives how far a step goes, as a share of the range.
 func settings(experiment *api.Experiment) (float64, error) {
+	if name := experiment.Spec.Algorithm.GetAlgorithmName(); name != "climb" {
+		return 0, status.Errorf(codes.InvalidArgument, "unknown algorithm %s; must be climb", name)
+	}
 	width := 0.1
 	for _, setting := range experiment.Spec.Algorithm.GetAlgorithmSettings() {
 		if setting.Name != "width" {

@@ -15,6 +15,7 @@ from katib_py.wire import api
 from suggestion_services.registry import ALGORITHMS
 from suggestion_services.server import serve
 
+SETTINGS = {name: {"r_l": "27", "resource_name": "depth"} for name in ("hyperband", "asha", "bohb")}
 RATES = [f"{0.001 + 0.0001 * n:.4f}" for n in range(900)]
 
 
@@ -45,7 +46,7 @@ def tried(address, plan):
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_every_algorithm_of_ours_conforms(algorithm, ours):
-    found = tried(ours, Plan(algorithm, {}, None, 200))
+    found = tried(ours, Plan(algorithm, SETTINGS.get(algorithm, {}), None, 200))
     assert {name: item.words for name, item in found.items() if item.result is Result.FAILED} == {}
     assert found["history as a delta"].result is found["health service"].result is Result.PASSED
     assert len(found) == len(CHECKS) + 2
