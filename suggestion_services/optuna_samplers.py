@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import threading
 import warnings
 from collections.abc import Iterable, Iterator
@@ -11,6 +12,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from katib_py.core.errors import InvalidInput, Problem, listed, show
+from katib_py.core.names import ENV_OPTUNAHUB
 from suggestion_services.settings import PATH, nearest
 
 SETTINGS: Final = f"{PATH}.algorithmSettings"
@@ -89,8 +91,12 @@ def _of_the_hub(package: str) -> Any:
             f"sampler is {show(package)}, a package of OptunaHub, whose client is not installed where the suggestion"
         )
         raise _unusable(f"{words} service runs: pip install optunahub") from error
+    registry = os.environ.get(ENV_OPTUNAHUB)
     try:
-        module = optunahub.load_module(package)
+        if registry:
+            module = optunahub.load_local_module(package, registry_root=registry)
+        else:
+            module = optunahub.load_module(package)
     except Exception as error:
         raise _unusable(f"sampler is {show(package)}, which cannot be loaded from OptunaHub: {error}") from error
     kinds = _samplers_of(module)

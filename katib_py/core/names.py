@@ -35,6 +35,7 @@ ENV_HOME: Final = "KATIB_HOME"
 ENV_CORE_NAMESPACE: Final = "KATIB_CORE_NAMESPACE"  # where the control plane is installed
 ENV_DB_URL: Final = "KATIB_DB_URL"
 ENV_TOKEN_KEY: Final = "KATIB_TOKEN_KEY"
+ENV_OPTUNAHUB: Final = "KATIB_OPTUNAHUB_REGISTRY"  # a checkout of OptunaHub's registry, in place of the network
 ENV_TRIAL_TOKEN: Final = "KATIB_TRIAL_TOKEN"
 
 HEALTH_SERVICE: Final = "manager.v1beta1.Suggestion"

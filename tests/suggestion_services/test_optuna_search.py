@@ -169,6 +169,40 @@ def test_what_cannot_be_used_is_refused_with_the_reason(sampler, settings, words
     assert words in refusal(experiment(sampler, **settings))
 
 
+DOZING = """
+import optuna
+
+class DozingSampler(optuna.samplers.RandomSampler):
+    def __init__(self, naps=1, seed=None):
+        super().__init__(seed)
+
+__all__ = ["DozingSampler"]
+"""
+
+
+def test_a_package_of_optunahub_is_a_sampler_too(tmp_path, monkeypatch):
+    pytest.importorskip("optunahub")
+    folder = tmp_path / "samplers" / "dozing"
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").write_text(DOZING)
+    monkeypatch.setenv("KATIB_OPTUNAHUB_REGISTRY", str(tmp_path))
+    assert len(Search(experiment("samplers/dozing", naps="2")).run(service(), 8, 4).trials) == 8
+    assert "unknown setting nap for sampler samplers/dozing; it knows naps" in refusal(
+        experiment("samplers/dozing", nap="2")
+    )
+    assert "which cannot be loaded from OptunaHub" in refusal(experiment("samplers/absent"))
+
+
+@pytest.mark.skipif(importlib.util.find_spec("optunahub") is not None, reason="optunahub is installed")
+def test_without_its_client_a_package_of_optunahub_is_refused():
+    assert "pip install optunahub" in refusal(experiment("samplers/dozing"))
+
+
+@pytest.mark.skipif(importlib.util.find_spec("torch") is not None, reason="torch is installed")
+def test_a_sampler_whose_library_is_lacking_says_so():
+    assert "torch" in refusal(experiment("GPSampler"))
+
+
 def test_settings_are_read_as_what_they_mean():
     assert [read(text) for text in ("3", "0.5", "true", "None", "1e-3", "word")] == [3, 0.5, True, None, 1e-3, "word"]
 
