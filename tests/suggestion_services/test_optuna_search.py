@@ -102,6 +102,22 @@ def test_a_study_that_is_kept_proposes_what_a_replayed_one_would(sampler, monkey
     assert kept.trials == anew.trials
 
 
+@pytest.mark.parametrize("sampler", REPLAYED)
+def test_trials_that_end_in_another_order_than_they_began_are_replayed_alike(sampler, monkeypatch):
+    search, order = Search(experiment(sampler)), np.random.default_rng(3)
+    for entry in answer(service(), search.request(4)).parameter_assignments:
+        search.finish(entry, api.TrialStatus.RUNNING)
+    for _ in range(24):
+        running = [trial for trial in search.trials if trial.status.condition == api.TrialStatus.RUNNING]
+        order.choice(running).status.condition = api.TrialStatus.SUCCEEDED
+        request = search.request(1)
+        kept = answer(service(), request)
+        with monkeypatch.context() as patch:
+            patch.setattr(optuna_search, "REPLAYS", Replays())
+            assert answer(service(), request) == kept
+        search.finish(kept.parameter_assignments[0], api.TrialStatus.RUNNING)
+
+
 @needs_cmaes
 @pytest.mark.parametrize("labelled", [True, False])
 def test_cma_es_converges_although_its_state_is_in_no_request(labelled):
