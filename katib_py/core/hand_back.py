@@ -45,6 +45,7 @@ ALGORITHMS: Final = frozenset(
         "tpe",
     }
 )
+STOPPERS: Final = frozenset({"medianstop"})
 
 
 def suggestion_changes(suggestion: Mapping[str, Any], trials: Iterable[Mapping[str, Any]]) -> tuple[Json, Json]:
@@ -72,6 +73,9 @@ def obstacles(document: Mapping[str, Any]) -> list[str]:
     words = [f"ignores spec.{key}" for key, value in sorted(document["spec"].items()) if value and key not in KEYS]
     if algorithm is not None and algorithm.algorithm_name not in ALGORITHMS:
         words.append(f"has no algorithm {algorithm.algorithm_name}")
+    stopping = experiment.spec.early_stopping
+    if stopping is not None and stopping.algorithm_name not in STOPPERS:
+        words.append(f"has no early stopping {stopping.algorithm_name}")
     if collector is not None and collector.kind is CollectorKind.PROMETHEUS:
         words.append("has no collector of the kind PrometheusMetric")
     return words

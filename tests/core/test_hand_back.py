@@ -107,12 +107,14 @@ def test_what_katib_does_not_do_is_said():
     spec = {**BARE["spec"], "suspend": True, "stopWhen": None, "maxDurationSeconds": 60}
     spec |= {
         "algorithm": {"algorithmName": "asha"},
+        "earlyStopping": {"algorithmName": "patience"},
         "metricsCollectorSpec": {"collector": {"kind": "PrometheusMetric"}},
     }
     assert obstacles({**BARE, "spec": spec}) == [
         "ignores spec.maxDurationSeconds",
         "ignores spec.suspend",
         "has no algorithm asha",
+        "has no early stopping patience",
         "has no collector of the kind PrometheusMetric",
     ]
     assert obstacles(BARE) == []

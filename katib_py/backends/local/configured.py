@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import grpc
 
@@ -13,7 +13,7 @@ from katib_py.core.experiment import Experiment
 from katib_py.core.katib_config import Address, KatibConfig, OwnImage
 from katib_py.wire import rpc
 
-IMAGE = "is {}, which the KatibConfig has as an image; start it yourself and give its address"
+IMAGE: Final = "is {}, which the KatibConfig has as an image; start it yourself and give its address"
 
 
 def image_problems(config: KatibConfig, experiment: Experiment) -> Iterator[Problem]:
