@@ -87,7 +87,6 @@ def test_the_service_in_go_is_built_tried_and_used(shell, start):
 
 
 def test_a_sampler_of_optuna_is_set_as_shown(shell):
-    pytest.importorskip("cmaes")
     section = PAGE.split("\n## Any sampler of Optuna\n")[1]
     algorithm = re.search(r"^```yaml\nspec:\n(.*?)^```", section, re.MULTILINE | re.DOTALL)[1]
     given = FILES["experiment.yaml"]
