@@ -25,6 +25,8 @@ class Columns:
     def __init__(self, width: int) -> None:
         self.keys: list[str] = []
         self.labels: list[Labels] = []
+        self._further: Floats | None = None
+        self._excess: Floats | None = None
         self._points = np.empty((0, width))
         self._losses = np.empty(0)
         self._states = np.empty(0, dtype=np.int8)
@@ -40,6 +42,8 @@ class Columns:
             self._points = _grown(self._points, room)
             self._losses = _grown(self._losses, room)
             self._states = _grown(self._states, room)
+        self._further = _filled(self._further, batch.further, begin, len(self._losses))
+        self._excess = _filled(self._excess, batch.excess, begin, len(self._losses))
         self._points[begin:end] = batch.points
         self._losses[begin:end] = batch.losses
         self._states[begin:end] = batch.states
@@ -52,7 +56,9 @@ class Columns:
 
     def take(self, rows: Integers) -> Trials:
         """These trials, in this order."""
-        return Trials(self._points[rows], self._losses[rows], self._states[rows])
+        further = self._further[rows] if self._further is not None else None
+        excess = self._excess[rows] if self._excess is not None else None
+        return Trials(self._points[rows], self._losses[rows], self._states[rows], further, excess)
 
     def labels_of(self, rows: Integers) -> list[Labels]:
         """The labels of these trials that have a point of the space, in this order."""
@@ -71,7 +77,7 @@ class Columns:
         copy = Columns(self._points.shape[1])
         kept = self.take(rows)
         keys, labels = [self.keys[row] for row in rows], [self.labels[row] for row in rows]
-        copy.append(Batch(kept.points, kept.losses, kept.states, keys, labels))
+        copy.append(Batch(kept.points, kept.losses, kept.states, keys, labels, kept.further, kept.excess))
         return copy
 
 
@@ -99,6 +105,17 @@ class Order:
 
 def _name(key: str) -> str:
     return key.partition(" ")[2]
+
+
+def _filled(values: Floats | None, more: Floats | None, begin: int, room: int) -> Floats | None:
+    """The rows with more of them from `begin` on; None where a search has no such columns."""
+    if more is None:
+        return values
+    values = np.empty((0, more.shape[1])) if values is None else values
+    if len(values) < room:
+        values = _grown(values, room)
+    values[begin : begin + len(more)] = more
+    return values
 
 
 def _grown(values: NDArray[Any], room: int) -> NDArray[Any]:

@@ -11,7 +11,6 @@ from suggestion_services.arrays import Floats
 from suggestion_services.contract import CREATED, NO_LABELS, Labels, Marked, Request, Trials
 from suggestion_services.fidelity import Ladder, stable
 from suggestion_services.history import UsedPoints
-from suggestion_services.space import Space
 
 Configuration = tuple[tuple[str, str], ...]
 
@@ -49,12 +48,14 @@ class Configurations:
 
 def narrowed(request: Request, ladder: Ladder, told: Trials | None = None, new: Sequence[Floats] = ()) -> Request:
     """The request over the other parameters than the resource, its trials those `told`, by default all."""
-    others = [item.parameter for place, item in enumerate(request.space.dimensions) if place != ladder.place]
+    space = request.space.without(ladder.place)
     if told is None:
         trials = request.trials
         told = Trials(ladder.without(trials.points), trials.losses, trials.states)
-    points = np.array(new, dtype=np.float64).reshape(-1, len(others))
-    return replace(request, space=Space(others), history=Configurations(request, ladder, told, points))
+    points = np.array(new, dtype=np.float64).reshape(-1, len(space.dimensions))
+    initial = tuple(ladder.without(point) for point in request.initial)
+    history = Configurations(request, ladder, told, points)
+    return replace(request, space=space, history=history, initial=initial)
 
 
 def configuration_of(trial: Marked, inner: Request, ladder: Ladder) -> Configuration:

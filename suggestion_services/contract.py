@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 
 from katib_py.core.errors import KatibError, Problem
-from suggestion_services.arrays import Floats, States
+from suggestion_services.arrays import Booleans, Floats, Integers, States
 from suggestion_services.space import Space
 
 # A trial's condition as the wire numbers it.
@@ -21,6 +21,8 @@ ACTIVE: Final = frozenset({CREATED, RUNNING, UNKNOWN})
 
 Labels = Mapping[str, str]
 NO_LABELS: Final[Labels] = MappingProxyType({})
+# The labels, by identity, of a trial of another experiment, from which this one starts (spec.warmStart).
+PRIOR: Final[Labels] = MappingProxyType({})
 
 
 class SearchEnded(KatibError):  # noqa: N818 - reads as what it says
@@ -31,17 +33,50 @@ class SearchEnded(KatibError):  # noqa: N818 - reads as what it says
 class Trials:
     """Trials in canonical order, finished ones before active ones, each by start time and name.
 
-    `losses` is the objective turned so that smaller is better; NaN where there is none.
+    `losses` is the objective turned so that smaller is better; NaN where there is none. `further` has a column for each
+    objective after the first, and `excess` one for each outcome constraint; None where there are none of them.
     """
 
     points: Floats
     losses: Floats
     states: States
+    further: Floats | None = None
+    excess: Floats | None = None
+
+    @property
+    def objectives(self) -> Floats:
+        """Every objective, trials by objectives, smaller is better; NaN where one has no value."""
+        first = self.losses[:, None]
+        return first if self.further is None else np.hstack((first, self.further))
+
+    @property
+    def violations(self) -> Floats:
+        """How far each outcome constraint is exceeded, relative to its bound; 0 where it holds, infinite if unknown."""
+        return np.empty((len(self.losses), 0)) if self.excess is None else self.excess
 
     def where(self, *states: int) -> Trials:
         """The trials in one of these states."""
-        chosen = np.isin(self.states, states)
-        return Trials(self.points[chosen], self.losses[chosen], self.states[chosen])
+        return self.only(np.isin(self.states, states))
+
+    def only(self, rows: Integers | Booleans) -> Trials:
+        """These trials, in this order."""
+        further = self.further[rows] if self.further is not None else None
+        excess = self.excess[rows] if self.excess is not None else None
+        return Trials(self.points[rows], self.losses[rows], self.states[rows], further, excess)
+
+    def followed_by(self, others: Trials) -> Trials:
+        """These trials and then the others, of the same search."""
+        return Trials(
+            np.concatenate((self.points, others.points)),
+            np.concatenate((self.losses, others.losses)),
+            np.concatenate((self.states, others.states)),
+            _stacked(self.further, others.further),
+            _stacked(self.excess, others.excess),
+        )
+
+
+def _stacked(one: Floats | None, other: Floats | None) -> Floats | None:
+    return None if one is None or other is None else np.concatenate((one, other))
 
 
 class Used(Protocol):
@@ -83,7 +118,10 @@ class History(Protocol):
 
 @dataclass(frozen=True)
 class Request:
-    """What a suggestion is a function of. `asked` counts the assignments proposed before, `count` those wanted now."""
+    """What a suggestion is a function of. `asked` counts the assignments proposed before, `count` those wanted now.
+
+    `initial` are the points that the user wants tried first; `Distinct` proposes them before any other.
+    """
 
     space: Space
     seed: int
@@ -92,6 +130,7 @@ class Request:
     history: History
     active: int = 0
     max_trials: int = 0
+    initial: tuple[Floats, ...] = ()
 
     @cached_property
     def trials(self) -> Trials:
@@ -118,7 +157,11 @@ class Proposal:
 
 
 class Algorithm(Protocol):
-    """A search algorithm with its settings; what derives from it needs nothing but `suggest`."""
+    """A search algorithm with its settings; what derives from it needs nothing but `suggest`.
+
+    One that learns names what it takes into account beyond the single objective in a class variable `understands`, of
+    the features of katib_py.core.extensions.
+    """
 
     # Whether what is proposed depends on results; where it does not, callers may ask before they have room.
     learns: ClassVar[bool] = True
@@ -146,16 +189,22 @@ class Bookkeeping(Protocol):
         """Names and values of Suggestion.status.algorithmSettings; they come back as settings."""
 
 
+def understood(algorithm: Algorithm) -> frozenset[str]:
+    """What an algorithm that learns takes into account beyond the single objective."""
+    return getattr(algorithm, "understands", frozenset())
+
+
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What a setting's number must be; `at_least` is inclusive, `above` and `below` are not."""
+    """What a setting's number must be; `at_least` and `at_most` are inclusive, `above` and `below` are not."""
 
     at_least: float | None = None
     above: float | None = None
     below: float | None = None
+    at_most: float | None = None
 
     def __str__(self) -> str:
-        pairs = ((">=", self.at_least), (">", self.above), ("<", self.below))
+        pairs = ((">=", self.at_least), (">", self.above), ("<", self.below), ("<=", self.at_most))
         return " and ".join(f"{sign} {bound:g}" for sign, bound in pairs if bound is not None)
 
     def hold(self, value: float) -> bool:
@@ -165,6 +214,7 @@ class Bounds:
             and (self.at_least is None or value >= self.at_least)
             and (self.above is None or value > self.above)
             and (self.below is None or value < self.below)
+            and (self.at_most is None or value <= self.at_most)
         )
 
 

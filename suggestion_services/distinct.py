@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final
 
@@ -13,6 +14,7 @@ from suggestion_services.contract import Request, SearchEnded, Used
 from suggestion_services.space import Space
 
 TRIES: Final = 32
+ROUNDING: Final = 1e-9
 
 
 class Distinct:
@@ -24,15 +26,20 @@ class Distinct:
     def __init__(self, request: Request) -> None:
         self._space = request.space
         # Two draws from continuous parameters never meet, unless conditions leave only others active.
-        repeatable = request.space.size is not None or not request.space.plain
+        repeatable = request.space.size is not None or not request.space.plain or bool(request.initial)
         self._used: Used | None = request.history.used() if repeatable else None
         self._own: set[bytes] = set()
+        self._initial = deque(self._untried(request.initial))
 
     def first_new(self, candidates: Iterable[Floats], generator: np.random.Generator) -> Floats:
         """The first candidate that is new; else any unused point; else, in an exhausted space, the last candidate.
 
-        `candidates` is not empty; an endless one is given up after some tries.
+        `candidates` is not empty; an endless one is given up after some tries. What the user wants tried first comes
+        before any of them.
         """
+        while self._initial:
+            if self.take(first := self._initial.popleft()):
+                return first
         point: Floats | None = None
         tried = islice(candidates, TRIES)
         for candidate in tried if self._space.plain else self._allowed(tried, generator):
@@ -52,6 +59,15 @@ class Distinct:
             return self._take(point)
         rows = self._space.canonical(point[None])
         return bool(self._space.feasible(rows)[0]) and self._take(rows[0])
+
+    def _untried(self, initial: Sequence[Floats]) -> Iterator[Floats]:
+        """Those that no trial has; a value that was written as text and read again may be another by a rounding."""
+        if not initial or self._used is None:
+            return
+        used = self._used.points(len(self._space.dimensions))
+        for point in initial:
+            if not np.any(np.all(np.abs(used - point) <= ROUNDING, axis=1)):
+                yield point
 
     def _take(self, point: Floats) -> bool:
         if self._used is None:

@@ -105,6 +105,9 @@ class MultiFidelity:
             yield Problem(f"{path}.parameterType", f"is categorical; {self.resource_name} must be a number to be spent")
         elif len(space.names) == 1:
             yield Problem("spec.parameters", f"has only the resource {self.resource_name}; there is nothing to search")
+        elif space.speaks_of(self.resource_name):
+            words = "must have no condition and stand in no constraint: a trial spends what its rung says"
+            yield Problem(f"{path}.name", f"is {self.resource_name}; the resource {words}")
         elif self.r_l is not None:
             yield from self._level_problems(space)
 
@@ -132,10 +135,8 @@ class MultiFidelity:
 
 def stable(space: Space, configuration: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
     """The values as they will be written again after they were read."""
-    return tuple(
-        (name, _rounded(dimension, value))
-        for dimension, (name, value) in zip(space.dimensions, configuration, strict=True)
-    )
+    dimensions = dict(zip(space.names, space.dimensions, strict=True))
+    return tuple((name, _rounded(dimensions[name], value)) for name, value in configuration)
 
 
 def _rounded(dimension: Dimension, value: str) -> str:

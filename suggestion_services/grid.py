@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import ClassVar
 
 from katib_py.core.errors import Problem
 from katib_py.core.permutation import permuted
+from suggestion_services.arrays import Floats
 from suggestion_services.contract import Proposal, Request, SearchEnded, random_state
 from suggestion_services.distinct import Distinct
 from suggestion_services.space import ENUMERABLE, Space
@@ -39,15 +41,17 @@ class Grid:
 
     def suggest(self, request: Request) -> list[Proposal]:
         """The next points; raises SearchEnded once all have been proposed."""
-        size = request.space.size or 0
         distinct = Distinct(request)
-        found: list[Proposal] = []
-        index = request.asked
-        while len(found) < request.count and index < size:
-            point = request.space.point_at(permuted(index, size, str(request.seed)))
-            index += 1
-            if distinct.take(point):
-                found.append(Proposal(request.space.texts(point)))
+        fresh = (point for point in _points(request) if distinct.take(point))
+        found = [Proposal(request.space.texts(point)) for point in islice(fresh, request.count)]
         if not found:
-            raise SearchEnded(f"all {size} points of the grid have been proposed")
+            raise SearchEnded(f"all {request.space.size} points of the grid have been proposed")
         return found
+
+
+def _points(request: Request) -> Iterator[Floats]:
+    """What the user wants tried first, and then the shuffled grid; those before were proposed for sure."""
+    yield from request.initial
+    size = request.space.size or 0
+    for index in range(max(0, request.asked - len(request.initial)), size):
+        yield request.space.point_at(permuted(index, size, str(request.seed)))

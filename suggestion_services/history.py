@@ -11,7 +11,7 @@ from katib_py.core.errors import KatibError
 from katib_py.wire import api, history
 from suggestion_services.arrays import Booleans, Floats, Integers
 from suggestion_services.columns import Columns, Order
-from suggestion_services.contract import ACTIVE, Labels, Marked, Trials
+from suggestion_services.contract import ACTIVE, PRIOR, Labels, Marked, Trials
 from suggestion_services.search import Batch, Search
 from suggestion_services.split import parse_trials
 
@@ -100,9 +100,15 @@ class DeltaHistory:
 
     def used(self) -> set[bytes]:
         """The rows of the finished trials."""
-        self._used.update(row.tobytes() for row in self._columns.points(self._used_rows))
-        self._used_rows = len(self._columns)
+        begin, self._used_rows = self._used_rows, len(self._columns)
+        own = zip(self._columns.points(begin), self._columns.labels[begin:], strict=True)
+        self._used.update(row.tobytes() for row, labels in own if labels is not PRIOR)
         return self._used
+
+    @property
+    def own(self) -> int:
+        """How many trials are the experiment's own."""
+        return sum(labels is not PRIOR for labels in self._columns.labels)
 
 
 class DeltaView:
@@ -119,14 +125,13 @@ class DeltaView:
 
     @property
     def count(self) -> int:
-        """How many trials there are."""
-        return len(self._held) + self.active
+        """How many trials the experiment has."""
+        return self._held.own + self.active
 
     def trials(self) -> Trials:
         """All trials whose values are in the space."""
         order = np.array(sorted(range(self.active), key=self._active.keys.__getitem__), dtype=np.int64)
-        active = Trials(self._active.points[order], self._active.losses[order], self._active.states[order])
-        return _readable(self._held.ordered(), active)
+        return _readable(self._held.ordered(), self._active.trials().only(order))
 
     def labels(self) -> list[Labels]:
         """The labels of all trials whose values are in the space."""
@@ -193,8 +198,8 @@ class FullView:
 
     @property
     def count(self) -> int:
-        """How many trials there are."""
-        return len(self._rows)
+        """How many trials the experiment has."""
+        return len(self._own())
 
     def trials(self) -> Trials:
         """All trials whose values are in the space."""
@@ -213,8 +218,11 @@ class FullView:
 
     def used(self) -> UsedPoints:
         """The points that trials have."""
-        points = self._columns.take(self._rows).points
-        return UsedPoints(set(), points)
+        return UsedPoints(set(), self._columns.take(self._own()).points)
+
+    def _own(self) -> Integers:
+        labels = self._columns.labels
+        return np.array([row for row in self._rows.tolist() if labels[row] is not PRIOR], dtype=np.int64)
 
     def _sorted(self, chosen: Booleans) -> Trials:
         return self._columns.take(self._canonical(chosen))
@@ -226,11 +234,9 @@ class FullView:
 
 def _readable(finished: Trials, active: Trials) -> Trials:
     """Both, without the trials that have no point of the space."""
-    points = np.concatenate((finished.points, active.points))
-    losses = np.concatenate((finished.losses, active.losses))
-    states = np.concatenate((finished.states, active.states))
-    inside = ~np.isnan(points).any(axis=1)
-    return Trials(points, losses, states) if inside.all() else Trials(points[inside], losses[inside], states[inside])
+    trials = finished.followed_by(active)
+    inside: Booleans = ~np.any(np.isnan(trials.points), axis=1)
+    return trials if inside.all() else trials.only(inside)
 
 
 def _common(one: bytes | bytearray, other: bytes | bytearray) -> int:

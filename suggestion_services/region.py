@@ -5,14 +5,14 @@ An inactive parameter has its neutral coordinate, so that equal assignments are 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
 from katib_py.core.constraints import Constraint, parse_constraint
-from katib_py.core.space import ParameterCondition
+from katib_py.core.space import ParameterCondition, parents_first
 from suggestion_services.arrays import Booleans, Floats
 from suggestion_services.dimensions import Dimension
 
@@ -40,7 +40,7 @@ class Region:
         self._dimensions = dimensions
         self._places = {dimension.parameter.name: place for place, dimension in enumerate(dimensions)}
         self._neutral = np.array([dimension.from_unit(MIDDLE)[0] for dimension in dimensions])
-        self._links = [self._link(name, conditions[name]) for name in _parents_first(conditions)]
+        self._links = [self._link(name, conditions[name]) for name in parents_first(conditions)]
         parameters = [dimension.parameter for dimension in dimensions]
         self.constraints: tuple[Constraint, ...] = tuple(parse_constraint(text, parameters) for text in constraints)
 
@@ -96,15 +96,3 @@ class Region:
         dimension = self._dimensions[parent]
         read = np.array([dimension.read(value) for value in condition.values])
         return Link(self._places[name], parent, dimension.coordinates(read))
-
-
-def _parents_first(conditions: Mapping[str, ParameterCondition]) -> Iterator[str]:
-    """The parameters with a condition, each after its parent; none that depends on itself."""
-    done: set[str] = set()
-    for name in conditions:
-        chain, at = list[str](), name
-        while at in conditions and at not in done:
-            chain.append(at)
-            done.add(at)
-            at = conditions[at].parent
-        yield from reversed(chain)

@@ -21,6 +21,7 @@ ALGORITHMS: Final[Mapping[str, str]] = {
     "sobol": "suggestion_services.sobol:Sobol",
     "tpe": "suggestion_services.tpe:Tpe",
     "cmaes": "suggestion_services.cma_es:CmaEs",
+    "nsga2": "suggestion_services.nsga2:Nsga2",
     "multivariate-tpe": "suggestion_services.tpe:MultivariateTpe",
     "hyperband": "suggestion_services.hyperband:Hyperband",
     "asha": "suggestion_services.asha:Asha",

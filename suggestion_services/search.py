@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -14,16 +14,21 @@ import numpy as np
 from katib_py.core.errors import InvalidInput, Problem
 from katib_py.core.experiment import ExperimentSpec
 from katib_py.core.objective import as_number
+from katib_py.core.outcome import Objective, OutcomeConstraint
 from katib_py.core.space import ParameterSpec, ParameterType, number
+from katib_py.core.validate.assignments import initial_problems
+from katib_py.core.validate.outcome import outcome_problems
 from katib_py.core.validate.parameters import parameters_problems
 from katib_py.core.validate.region import region_problems
 from katib_py.wire import api, convert
 from suggestion_services.arrays import Floats, States
-from suggestion_services.contract import NO_LABELS, Algorithm, Labels
+from suggestion_services.contract import NO_LABELS, PRIOR, Algorithm, Labels, Trials
 from suggestion_services.feasibility import feasibility_problems
 from suggestion_services.registry import Served, find
 from suggestion_services.settings import configured
 from suggestion_services.space import Space
+
+Texts = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +40,20 @@ class Batch:
     states: States
     keys: list[str]
     labels: list[Labels]
+    further: Floats | None = None
+    excess: Floats | None = None
+
+    def trials(self) -> Trials:
+        """The same without names and labels."""
+        return Trials(self.points, self.losses, self.states, self.further, self.excess)
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """A search space, an algorithm, and how to read a trial. `key` names all that parsed trials depend on."""
+    """A search space, an algorithm, and how to read a trial. `key` names all that parsed trials depend on.
+
+    `further` are the objectives after the first, `initial` the texts of what is to be tried first, by its point's.
+    """
 
     space: Space
     algorithm: Algorithm
@@ -48,6 +62,10 @@ class Search:
     maximize: bool
     max_trials: int
     key: bytes
+    further: tuple[Objective, ...] = ()
+    constraints: tuple[OutcomeConstraint, ...] = ()
+    initial: Mapping[Texts, Texts] = field(default_factory=dict)
+    initial_points: tuple[Floats, ...] = ()
 
     def read(self, trials: Sequence[api.Trial]) -> Batch:
         """The trials as columns."""
@@ -60,8 +78,23 @@ class Search:
             np.array([self._loss(trial) for trial in trials], dtype=np.float64),
             np.array([trial.status.condition for trial in trials], dtype=np.int8),
             [f"{trial.status.start_time} {trial.name}" for trial in trials],
-            [dict(trial.spec.labels) if trial.spec.labels else NO_LABELS for trial in trials],
+            [_labels(trial) for trial in trials],
+            self._rows(trials, len(self.further), self._further) if self.further else None,
+            self._rows(trials, len(self.constraints), self._excess) if self.constraints else None,
         )
+
+    def _rows(
+        self, trials: Sequence[api.Trial], width: int, read: Callable[[Mapping[str, float]], list[float]]
+    ) -> Floats:
+        values = [read(_measured(trial)) for trial in trials]
+        return np.array(values, dtype=np.float64).reshape(-1, width)
+
+    def _further(self, values: Mapping[str, float]) -> list[float]:
+        signs = ((item.objective_metric_name, -1.0 if item.maximize else 1.0) for item in self.further)
+        return [sign * values.get(name, math.nan) for name, sign in signs]
+
+    def _excess(self, values: Mapping[str, float]) -> list[float]:
+        return [item.violation(values.get(item.metric_name)) / item.scale for item in self.constraints]
 
     def _loss(self, trial: api.Trial) -> float:
         metric = self.metric or trial.spec.objective.objective_metric_name
@@ -72,6 +105,17 @@ class Search:
         return -value if self.maximize else value
 
 
+def _labels(trial: api.Trial) -> Labels:
+    if trial.prior:
+        return PRIOR
+    return dict(trial.spec.labels) if trial.spec.labels else NO_LABELS
+
+
+def _measured(trial: api.Trial) -> dict[str, float]:
+    found = ((item.name, as_number(item.value)) for item in trial.status.observation.metrics)
+    return {name: value for name, value in found if value is not None}
+
+
 def search_of(message: api.Experiment, served: Served) -> Search:
     """The search that the experiment describes; raises InvalidInput with every problem found."""
     spec = message.spec
@@ -79,13 +123,14 @@ def search_of(message: api.Experiment, served: Served) -> Search:
     algorithm = _algorithm(spec.algorithm, served, problems)
     parameters = tuple(_whole_step(item) for item in convert.parameter_specs(spec.parameter_specs.parameters))
     problems.extend(_space_problems(parameters))
-    problems.extend(_region_problems(spec, parameters))
+    problems.extend(_extension_problems(spec, parameters))
     if not problems and algorithm is not None:
         conditions = convert.parameter_conditions(spec.parameter_conditions)
         space = Space.of(parameters, conditions, spec.parameter_constraints)
         # A raised maxTrialCount is no reason to stop a search that runs; `check` looks at it.
         problems.extend(algorithm.problems(space, 0))
         if not problems:
+            initial = list(_initial(space, convert.initial_assignments(spec.initial_assignments)))
             return Search(
                 space,
                 algorithm,
@@ -94,8 +139,19 @@ def search_of(message: api.Experiment, served: Served) -> Search:
                 spec.objective.type == api.MAXIMIZE,
                 spec.max_trial_count,
                 _digest(message.name, message.uid, *_reading(spec)),
+                convert.objectives(spec.objectives)[1:],
+                convert.outcome_constraints(spec.outcome_constraints),
+                {space.texts(point): texts for point, texts in initial},
+                tuple(point for point, _ in initial),
             )
     raise InvalidInput(problems)
+
+
+def _initial(space: Space, assignments: Iterable[Mapping[str, str]]) -> Iterator[tuple[Floats, Texts]]:
+    """What is to be tried first: its point, and its texts as the user wrote them, in the order of the parameters."""
+    for texts in assignments:
+        [point] = space.coordinates([space.read(texts)])
+        yield point, tuple((name, texts[name]) for name in space.names if name in texts)
 
 
 def check(message: api.Experiment, served: Served) -> Search:
@@ -123,13 +179,20 @@ def _space_problems(parameters: tuple[ParameterSpec, ...]) -> Iterator[Problem]:
             yield problem
 
 
-def _region_problems(message: api.ExperimentSpec, parameters: tuple[ParameterSpec, ...]) -> Iterator[Problem]:
+def _extension_problems(message: api.ExperimentSpec, parameters: tuple[ParameterSpec, ...]) -> Iterator[Problem]:
+    """What is wrong beyond Katib's part of the message, where somebody asks who has not checked it."""
     spec = ExperimentSpec(
         parameters=parameters,
+        objective=convert.objective(message.objective),
         parameter_conditions=convert.parameter_conditions(message.parameter_conditions),
         parameter_constraints=tuple(message.parameter_constraints),
+        initial_assignments=convert.initial_assignments(message.initial_assignments),
+        objectives=convert.objectives(message.objectives),
+        outcome_constraints=convert.outcome_constraints(message.outcome_constraints),
     )
     yield from region_problems(spec)
+    yield from initial_problems(spec)
+    yield from outcome_problems(spec)
 
 
 def _whole_step(spec: ParameterSpec) -> ParameterSpec:
@@ -156,7 +219,8 @@ def _seed(message: api.Experiment, random_state: int | None) -> int:
 
 def _reading(spec: api.ExperimentSpec) -> Iterator[str]:
     """What trials are read by."""
-    for message in (spec.parameter_specs, spec.objective, *spec.parameter_conditions):
+    more = (*spec.parameter_conditions, *spec.objectives, *spec.outcome_constraints)
+    for message in (spec.parameter_specs, spec.objective, *more):
         yield from _text(message)
 
 

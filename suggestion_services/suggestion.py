@@ -7,13 +7,11 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
-import numpy as np
-
 from katib_py.core.errors import InvalidInput, Problem
-from katib_py.core.extensions import CONDITIONS, CONSTRAINTS
+from katib_py.core.extensions import CONDITIONS, CONSTRAINTS, INITIAL, OBJECTIVES, OUTCOMES
 from katib_py.wire import api
 from suggestion_services.cache import Cache
-from suggestion_services.contract import Bookkeeping, Proposal, Request, SearchEnded
+from suggestion_services.contract import Algorithm, Bookkeeping, Proposal, Request, SearchEnded, understood
 from suggestion_services.distinct import Distinct, draws
 from suggestion_services.edge import answers
 from suggestion_services.history import DeltaView, FullView
@@ -21,7 +19,8 @@ from suggestion_services.registry import Served
 from suggestion_services.search import Search, check, search_of
 from suggestion_services.split import parse_trials, split
 
-FEATURES: Final = ("delta-history", "short-replies", CONDITIONS, CONSTRAINTS)
+FEATURES: Final = ("delta-history", "short-replies", CONDITIONS, CONSTRAINTS, INITIAL)
+JUDGED: Final = (OBJECTIVES, OUTCOMES)
 MOST_AT_ONCE: Final = 10_000
 # Experiments whose parsed form is kept; one is a few kilobytes.
 PARSED: Final = 256
@@ -49,9 +48,9 @@ class SuggestionService:
             if message.HasField("history"):
                 delta = memory.delta.accept(search, message.history, parse_trials(trials))
                 request = _request(search, message, delta)
-                return _reply(_suggest(search, request), _written(search, request))
+                return _reply(search, _suggest(search, request), _written(search, request))
             request = _request(search, message, memory.full.accept(search, trials))
-            return _reply(_suggest_exactly(search, request), _written(search, request))
+            return _reply(search, _suggest_exactly(search, request), _written(search, request))
 
     @answers
     def ValidateAlgorithmSettings(  # noqa: N802 - the rpc's name
@@ -59,14 +58,21 @@ class SuggestionService:
     ) -> api.ValidateAlgorithmSettingsReply:
         """Whether the algorithm knows its settings and suits the space; what it understands beyond Katib's protocol."""
         search = check(message.experiment, self._served)
-        features = FEATURES if search.algorithm.learns else (*FEATURES, "ask-ahead")
-        return api.ValidateAlgorithmSettingsReply(features=features)
+        return api.ValidateAlgorithmSettingsReply(features=[*FEATURES, *_own_features(search.algorithm)])
+
+
+def _own_features(algorithm: Algorithm) -> Iterable[str]:
+    """What depends on the algorithm: one that does not learn need not know how trials are judged."""
+    if not algorithm.learns:
+        return (*JUDGED, "ask-ahead")
+    return sorted(understood(algorithm))
 
 
 def _request(search: Search, message: api.GetSuggestionsRequest, view: DeltaView | FullView) -> Request:
     current, total = message.current_request_number, message.total_request_number
     asked = max(0, total - current) if total else view.count
-    return Request(search.space, search.seed, asked, current, view, view.active, search.max_trials)
+    initial = search.initial_points
+    return Request(search.space, search.seed, asked, current, view, view.active, search.max_trials, initial)
 
 
 def _suggest(search: Search, request: Request) -> list[Proposal]:
@@ -93,11 +99,17 @@ def _honoured(request: Request, proposals: list[Proposal]) -> list[Proposal]:
     if space.plain or not proposals:
         return proposals
     points = space.coordinates([space.read(dict(item.parameters)) for item in proposals])
-    distinct, found = Distinct(request), []
-    for index in np.flatnonzero(~space.feasible(points)):
-        points[index] = distinct.first_new((points[index],), request.generator(request.asked + int(index)))
-    for proposal, point in zip(proposals, points, strict=True):
-        found.append(replace(proposal, parameters=space.texts(point)))
+    active, feasible, distinct = space.active(points), space.feasible(points), Distinct(request)
+    found = []
+    for index, proposal in enumerate(proposals):
+        values = dict(proposal.parameters)
+        if feasible[index]:
+            names = [name for name, takes_part in zip(space.names, active[index], strict=True) if takes_part]
+            parameters = tuple((name, values[name]) for name in names)
+        else:
+            point = distinct.first_new((points[index],), request.generator(request.asked + index))
+            parameters = space.texts(point)
+        found.append(replace(proposal, parameters=parameters))
     return found
 
 
@@ -118,11 +130,14 @@ def _written(search: Search, request: Request) -> Iterable[tuple[str, str]]:
     return search.algorithm.bookkeeping(request) if isinstance(search.algorithm, Bookkeeping) else ()
 
 
-def _reply(proposals: Iterable[Proposal], written: Iterable[tuple[str, str]]) -> api.GetSuggestionsReply:
+def _reply(
+    search: Search, proposals: Iterable[Proposal], written: Iterable[tuple[str, str]]
+) -> api.GetSuggestionsReply:
     reply = api.GetSuggestionsReply()
     for proposal in proposals:
         entry = reply.parameter_assignments.add(trial_name=proposal.trial_name)
-        for name, value in proposal.parameters:
+        # What the user wants tried is tried as it was written, so that it is recognised when its trial comes back.
+        for name, value in search.initial.get(proposal.parameters, proposal.parameters):
             entry.assignments.add(name=name, value=value)
         entry.labels.update(proposal.labels)
     for name, value in written:

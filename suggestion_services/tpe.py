@@ -1,4 +1,7 @@
-"""Tree-structured Parzen estimators (Bergstra et al., NeurIPS 2011; joint: Falkner et al., ICML 2018)."""
+"""Tree-structured Parzen estimators (Bergstra et al., NeurIPS 2011; joint: Falkner et al., ICML 2018).
+
+Of several objectives the first fronts are the good trials (Ozaki et al., GECCO 2020).
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ from typing import ClassVar, Final
 import numpy as np
 
 from katib_py.core.errors import Problem
-from suggestion_services.arrays import Booleans, Floats
+from katib_py.core.extensions import OBJECTIVES, OUTCOMES, WARM_START
+from suggestion_services.arrays import Floats
 from suggestion_services.contract import (
     ACTIVE,
     EARLY_STOPPED,
@@ -26,6 +30,7 @@ from suggestion_services.contract import (
 )
 from suggestion_services.distinct import Distinct, draws
 from suggestion_services.parzen import Estimator, kernels_of
+from suggestion_services.ranking import best_by_volume, measured, plainly_judged
 from suggestion_services.space import Space
 
 MOST_GOOD: Final = 25
@@ -54,6 +59,7 @@ class Tpe:
     random_state: int | None = random_state()
 
     learns: ClassVar[bool] = True
+    understands: ClassVar[frozenset[str]] = frozenset({OBJECTIVES, OUTCOMES, WARM_START})
     ignores_unknown_settings: ClassVar[bool] = False
     joint: ClassVar[bool] = False
 
@@ -65,7 +71,7 @@ class Tpe:
         """As many as wanted; each is pending when the next is chosen."""
         distinct = Distinct(request)
         good, bad = _split(request.trials, self.gamma)
-        started = _measured(request.trials).sum() >= max(self.n_startup_trials, 1)
+        started = measured(request.trials).sum() >= max(self.n_startup_trials, 1)
         below = self._estimator(request.space, good, _good_weights(len(good)))
         found: list[Floats] = []
         for index in range(request.asked, request.asked + request.count):
@@ -149,21 +155,20 @@ class MultivariateTpe(Tpe):
     joint: ClassVar[bool] = True
 
 
-def _measured(trials: Trials) -> Booleans:
-    """Which trials have a result that says how good their point is."""
-    return np.isin(trials.states, (SUCCEEDED, EARLY_STOPPED)) & ~np.isnan(trials.losses)
-
-
 def _split(trials: Trials, gamma: float) -> tuple[Floats, Floats]:
     """The good points, the best first, and all others.
 
     A trial that was stopped early showed less than it has, so it is good only where finished ones are lacking. Failed,
     metric-less and active trials are never good: a failure is to be avoided, a pending point to be kept away from.
+    Of several objectives the fronts are good, and of constrained ones first what keeps to the constraints.
     """
     counted = trials.where(SUCCEEDED, EARLY_STOPPED, FAILED, METRICS_UNAVAILABLE, *ACTIVE)
-    measured = _measured(counted)
-    count = min(math.ceil(gamma * measured.sum()), MOST_GOOD)
-    good = np.lexsort((counted.losses, counted.states == EARLY_STOPPED, ~measured))[:count]
+    known = measured(counted)
+    count = min(math.ceil(gamma * known.sum()), MOST_GOOD)
+    if plainly_judged(counted):
+        good = np.lexsort((counted.losses, counted.states == EARLY_STOPPED, ~known))[:count]
+    else:
+        good = best_by_volume(counted, count)
     return counted.points[good], np.delete(counted.points, good, axis=0)
 
 

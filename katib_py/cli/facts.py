@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from katib_py.cli.progress import WORDS, span
-from katib_py.cli.report import best_of, short
+from katib_py.cli.report import best_of, constraint_words, short
 from katib_py.core.errors import listed
 from katib_py.core.experiment import AlgorithmSpec, Experiment, ExperimentSpec
 from katib_py.core.objective import ObjectiveSpec, metric_text
-from katib_py.core.space import ParameterSpec
+from katib_py.core.space import ParameterCondition, ParameterSpec
 from katib_py.core.status import COUNTERS, ExperimentStatus, read_status
 from katib_py.core.trial import TrialRecord
 
@@ -50,14 +50,21 @@ def experiment_facts(view: View) -> list[Fact]:
         ("time", _time(view)),
         ("trials", [_trials(view.experiment.status)]),
         ("objective", _objective(spec.objective)),
+        ("also", [f"{item.type} {item.objective_metric_name}" for item in spec.objectives[1:]]),
+        ("within", [constraint_words(item) for item in spec.outcome_constraints]),
         ("algorithm", _algorithm(spec.algorithm, view.settings)),
         ("stopper", _algorithm(spec.early_stopping, ())),
         ("search", [_parameter(parameter) for parameter in spec.parameters]),
+        ("only if", [_condition(name, item) for name, item in spec.parameter_conditions.items()]),
+        ("so that", list(spec.parameter_constraints)),
+        ("first", [_values(item.items()) for item in spec.initial_assignments]),
+        ("from", list(spec.warm_start)),
         ("budget", list(_budget(view))),
         ("resume", [spec.resume_policy] if spec.resume_policy else []),
         ("best", _best(view.experiment)),
+        ("front", [listed(view.experiment.status.get("paretoFront", ()))]),
     ]
-    return [(label, lines) for label, lines in facts if lines]
+    return [(label, lines) for label, lines in facts if any(lines)]
 
 
 def trial_facts(objective: ObjectiveSpec, trial: TrialRecord, now: float) -> list[Fact]:
@@ -159,6 +166,10 @@ def _algorithm(algorithm: AlgorithmSpec | None, overlay: Sequence[tuple[str, str
     return [f"{algorithm.algorithm_name}{f' with {words}' if words else ''}"]
 
 
+def _condition(name: str, condition: ParameterCondition) -> str:
+    return f"{name}: {condition.parent} is {' or '.join(condition.values)}"
+
+
 def _parameter(parameter: ParameterSpec) -> str:
     space, kind = parameter.feasible_space, parameter.parameter_type
     values = f"one of {listed(space.values)}" if space.values else f"{space.min} to {space.max}"
@@ -196,8 +207,12 @@ def _best(experiment: Experiment) -> list[str]:
     parameters = ((entry["name"], entry["value"]) for entry in optimal.get("parameterAssignments", ()))
     return [
         f"{value}, trial {optimal['bestTrialName']}",
-        " ".join(f"{name}={short(text)}" for name, text in parameters),
+        _values(parameters),
     ]
+
+
+def _values(parameters: Iterable[tuple[str, str]]) -> str:
+    return " ".join(f"{name}={short(text)}" for name, text in parameters)
 
 
 def _attempt(trial: TrialRecord) -> str:

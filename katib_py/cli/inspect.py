@@ -97,7 +97,7 @@ def best(place: Place, name: str, output: str) -> None:
         objective = experiment.spec.objective
         if objective is None:
             raise NotFound(f"experiment {name} has no objective")
-        trials = best_trials(objective, every_trial(catalog, place.key(name)), BEST)
+        trials = best_trials(experiment.spec.judgement(), every_trial(catalog, place.key(name)), BEST)
     if output == "json":
         optimal = experiment.status.get("currentOptimalTrial", {})
         print(json.dumps({**optimal, "trials": [trial_object(experiment, trial) for trial in trials]}))

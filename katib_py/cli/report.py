@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable
+from dataclasses import replace
 
 from rich import box
 from rich.console import Console
@@ -13,19 +14,34 @@ from rich.text import Text
 from katib_py.cli.progress import WORDS, span
 from katib_py.core.experiment import Experiment
 from katib_py.core.objective import Metric, ObjectiveSpec, metric_text, objective_value
+from katib_py.core.outcome import Judgement, OutcomeConstraint
+from katib_py.core.pareto import Front
 from katib_py.core.status import COUNTERS, read_status
 from katib_py.core.tally import COMPETING
 from katib_py.core.trial import TrialRecord
 
 
-def best_trials(objective: ObjectiveSpec, trials: Iterable[TrialRecord], count: int) -> list[TrialRecord]:
-    """The best trials, best first; of equal ones the earlier first."""
+def best_trials(judgement: Judgement, trials: Iterable[TrialRecord], count: int) -> list[TrialRecord]:
+    """The best trials, best first, of equal ones the earlier first; of several objectives some of the Pareto front."""
+    objective = judgement.objective
+    competing = [trial for trial in trials if trial.state in COMPETING]
+    if judgement.objectives and (front := _front(judgement, competing, count)):
+        return front
     ranked = (
-        (value if objective.maximize else -value, -order, trial)
-        for order, trial in enumerate(trials)
-        if trial.state in COMPETING and (value := objective_value(objective, trial.observation)) is not None
+        (-judgement.violation(trial.observation), value if objective.maximize else -value, -order, trial)
+        for order, trial in enumerate(competing)
+        if (value := objective_value(objective, trial.observation)) is not None
     )
-    return [trial for _, _, trial in heapq.nlargest(count, ranked, key=lambda item: item[:2])]
+    return [trial for *_, trial in heapq.nlargest(count, ranked, key=lambda item: item[:3])]
+
+
+def _front(judgement: Judgement, trials: Iterable[TrialRecord], count: int) -> list[TrialRecord]:
+    front, known = Front(), {}
+    for trial in trials:
+        losses = judgement.losses(trial.observation)
+        if losses is not None and not judgement.violation(trial.observation) and front.add(trial.name, losses):
+            known[trial.name] = trial
+    return [known[name] for name in front.names(count)]
 
 
 def trials_table(objective: ObjectiveSpec, trials: list[TrialRecord], width: int = 200) -> Table:
@@ -76,6 +92,10 @@ def summary(console: Console, experiment: Experiment) -> None:
         console.print(Text("No trial has brought a value of the objective.", "bold yellow"))
     if best := best_of(experiment):
         console.print(f"Best {best}, trial {fields['currentOptimalTrial']['bestTrialName']}", soft_wrap=True)
+        if broken := broken_by_best(experiment):
+            console.print(Text(f"It breaks {broken}: no trial keeps to all constraints.", "bold yellow"))
+    if front := fields.get("paretoFront"):
+        console.print(f"Pareto front: {len(front)} trials, of which none betters another in every objective")
 
 
 def best_of(experiment: Experiment) -> str:
@@ -87,6 +107,24 @@ def best_of(experiment: Experiment) -> str:
             text = metric_text(Metric(**metric), objective.strategy_of(metric["name"]))
             return f"{metric['name']}={short(text)}"
     return ""
+
+
+def broken_by_best(experiment: Experiment) -> str:
+    """The outcome constraints that the best trial does not keep to, in words."""
+    metrics = experiment.status.get("currentOptimalTrial", {}).get("observation", {}).get("metrics", ())
+    observation = [Metric(**metric) for metric in metrics]
+    if experiment.spec.objective is None or not observation:
+        return ""
+    judgement = experiment.spec.judgement()
+    broken = [item for item in judgement.constraints if replace(judgement, constraints=(item,)).violation(observation)]
+    return ", ".join(constraint_words(item) for item in broken)
+
+
+def constraint_words(constraint: OutcomeConstraint) -> str:
+    """An outcome constraint as it would be said: 1 <= latency <= 20."""
+    low = f"{constraint.at_least:g} <= " if constraint.at_least is not None else ""
+    high = f" <= {constraint.at_most:g}" if constraint.at_most is not None else ""
+    return f"{low}{constraint.metric_name}{high}"
 
 
 def _metrics(objective: ObjectiveSpec, trial: TrialRecord) -> list[str]:

@@ -158,7 +158,7 @@ def _table(catalog: Catalog, key: Key, experiment: Experiment) -> None:
     assert isinstance(objective, ObjectiveSpec)
     out = console()
     summary(out, experiment)
-    if best := best_trials(objective, every_trial(catalog, key), BEST):
+    if best := best_trials(experiment.spec.judgement(), every_trial(catalog, key), BEST):
         out.print(trials_table(objective, best, out.width))
     elif failed := catalog.trials(key, limit=1, states=sorted(UNSUCCESSFUL)):
         out.print(f"{failed[0].name}: {failed[0].message}", soft_wrap=True)

@@ -41,7 +41,7 @@ class Board:
             stored.suggestion,
             deque(stored.unused),
             {trial.name: trial for trial in stored.live},
-            Tally(_objective(stored.experiment)),
+            Tally(stored.experiment.spec.judgement()),
             read_status(stored.experiment.status),
         )
         for trial in finished:

@@ -14,6 +14,7 @@ from katib_py.controller.lifecycle import Lifecycle
 from katib_py.controller.platform import Platform
 from katib_py.controller.ports import EventType, Key
 from katib_py.controller.search import Reply, Search, Wanted, active_trials
+from katib_py.controller.warm_start import priors_of
 from katib_py.core.actions import Action, Ask, CreateTrial, Finish, Restart, SetCondition, StopTrial
 from katib_py.core.early_stopping import STOPPERS, Standing, parse_stopper
 from katib_py.core.errors import StoreUnavailable, show
@@ -84,8 +85,18 @@ class Drive:
         over = board.verdict is not None and not restartable(board.snapshot(self._platform.clock.now(), False))
         if over or board.experiment.spec.suspend or self._platform.closing:
             return  # nothing is going to be asked
+        await self._start_warm()
         await self._search.validate()
         board.ask_ahead = self._search.ask_ahead
+
+    async def _start_warm(self) -> None:
+        """Have the algorithm know what earlier experiments found, if it is to."""
+        if not self.board.experiment.spec.warm_start:
+            return
+        priors = await priors_of(self.board, self._platform.store)
+        self._search.begin_from(priors.trials)
+        for note in priors.notes:
+            self.journal.tell(self.board, EventType.WARNING, ("WarmStart", note), self._platform.clock.now())
 
     async def look(self, now: float, interrupted: bool) -> Outcome | None:
         """Take in what is new and decide; why the loop is at its end, if it is.

@@ -85,6 +85,13 @@ class Change:
         )
 
 
+class Prior(NamedTuple):
+    """An experiment as the store has it, and its finished trials, oldest first."""
+
+    experiment: Experiment
+    finished: Sequence[TrialRecord]
+
+
 class Store(Protocol):
     """Which experiments, suggestions and trials are there; keep a change if nobody was faster."""
 
@@ -102,6 +109,9 @@ class Store(Protocol):
 
     async def refresh(self, key: Key, generation: int) -> Stored | None:
         """The experiment if its spec was changed by somebody else since `generation`; raises NotFound once deleted."""
+
+    async def prior(self, key: Key, limit: int) -> Prior:
+        """Another experiment with up to `limit` finished trials, the newest; raises NotFound."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from katib_py.core.stop_rules import check_rules
 from katib_py.core.trial import Assignment, Rule, TrialRecord
 from katib_py.wire import api, history, rpc
 from katib_py.wire.convert import experiment_message
-from katib_py.wire.trials import trial_message, unused_message
+from katib_py.wire.trials import prior_message, trial_message, unused_message
 
 CALL_SECONDS: Final = 60.0
 # What a service may announce beyond Katib's protocol.
@@ -105,6 +105,7 @@ class Search:
         self._task: asyncio.Task[Reply] | None = None
         # What finished before this controller came is the service's to know or to ask for (FAILED_PRECONDITION).
         self._history = History(held, b"unknown" if held else history.EMPTY)
+        self._priors: tuple[api.Trial, ...] = ()
         self.trouble = ""
 
     @property
@@ -116,6 +117,14 @@ class Search:
     def ask_ahead(self) -> bool:
         """Whether assignments lose nothing by being asked for before there is room for them."""
         return ASK_AHEAD in self._features
+
+    def begin_from(self, trials: Iterable[TrialRecord]) -> None:
+        """Have the service take trials of other experiments for observations; before anything is asked."""
+        assert self._experiment.spec.objective is not None
+        objective = self._experiment.spec.objective
+        self._priors = tuple(prior_message(trial, objective) for trial in trials)
+        if not self._history.count:
+            self._history.fresh = [*self._priors, *self._history.fresh]
 
     def learn(self, trial: TrialRecord) -> None:
         """A trial has finished; told in order of finishing."""
@@ -220,7 +229,7 @@ class Search:
         """Every finished trial: those that the store has, and those whose ends are only being written."""
         objective = self._experiment.spec.objective
         assert objective is not None
-        stored = [trial_message(trial, objective) for trial in await self._finished()]
+        stored = [*self._priors, *(trial_message(trial, objective) for trial in await self._finished())]
         names = {trial.name for trial in stored}
         unwritten = [trial for trial in self._history.fresh if trial.name not in names]
         if DELTA not in self._features:

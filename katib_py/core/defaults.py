@@ -20,7 +20,8 @@ from katib_py.core.experiment import (
 from katib_py.core.kinds import KINDS
 from katib_py.core.models import Model
 from katib_py.core.names import DEFAULT_EVENT_FOLDER, DEFAULT_METRICS_FILE
-from katib_py.core.objective import MetricStrategy, ObjectiveSpec, ObjectiveType, Strategy
+from katib_py.core.objective import MetricStrategy, ObjectiveSpec
+from katib_py.core.outcome import strategy_for
 from katib_py.core.space import Distribution, ParameterSpec
 
 PARALLEL_TRIALS: Final = 3
@@ -48,7 +49,7 @@ def default(experiment: Experiment) -> Experiment:
     if spec.algorithm is None and spec.nas_config is None:
         changes["algorithm"] = AlgorithmSpec(algorithm_name=ALGORITHM)
     if spec.objective is not None:
-        changes["objective"] = _objective(spec.objective)
+        changes["objective"] = _objective(spec.objective, spec)
     if spec.trial_template is not None:
         changes["trial_template"] = _trial_template(spec.trial_template)
     return experiment.model_copy(update={"spec": spec.model_copy(update=changes)})
@@ -66,14 +67,13 @@ def _parameter(parameter: ParameterSpec) -> ParameterSpec:
     return parameter.model_copy(update={"feasible_space": space})
 
 
-def _objective(objective: ObjectiveSpec) -> ObjectiveSpec:
+def _objective(objective: ObjectiveSpec, spec: ExperimentSpec) -> ObjectiveSpec:
     named = {entry.name for entry in objective.metric_strategies}
-    if objective.type is None:
-        strategy = Strategy.LATEST
-    else:
-        strategy = Strategy.MIN if objective.type is ObjectiveType.MINIMIZE else Strategy.MAX
     missing = [name for name in dict.fromkeys(objective.metric_names) if name and name not in named]
-    added = tuple(MetricStrategy(name=name, value=strategy) for name in missing)
+    added = tuple(
+        MetricStrategy(name=name, value=strategy_for(name, objective, spec.objectives, spec.outcome_constraints))
+        for name in missing
+    )
     return objective.model_copy(update={"metric_strategies": objective.metric_strategies + added})
 
 

@@ -10,6 +10,7 @@ from pydantic import Field
 from katib_py.core.models import Flag, Int32, Labels, Model, Time
 from katib_py.core.names import API_VERSION
 from katib_py.core.objective import ObjectiveSpec
+from katib_py.core.outcome import Judgement, Objective, OutcomeConstraint
 from katib_py.core.space import ParameterCondition, ParameterSpec
 
 
@@ -210,6 +211,23 @@ class ExperimentSpec(Model):
     parameter_constraints: tuple[str, ...] = Field(
         (), description="What every assignment satisfies: comparisons over parameters, such as units1 >= units2."
     )
+    initial_assignments: tuple[dict[str, str], ...] = Field(
+        (), description="Values by parameter that are tried before the algorithm proposes any, as text."
+    )
+    warm_start: tuple[str, ...] = Field(
+        (), description="Ended experiments of the same namespace whose trials the algorithm takes for observations."
+    )
+    objectives: tuple[Objective, ...] = Field(
+        (), description="Several objectives, instead of one; the first is that of objective."
+    )
+    outcome_constraints: tuple[OutcomeConstraint, ...] = Field(
+        (), description="Bounds on metrics: a trial that breaks one is not the best while another breaks none."
+    )
+
+    def judgement(self) -> Judgement:
+        """How trials are judged; an experiment without objective judges none."""
+        assert self.objective is not None
+        return Judgement(self.objective, self.objectives, self.outcome_constraints)
 
 
 class Condition(Model):

@@ -10,11 +10,19 @@ from katib_py.core.experiment import ExperimentSpec
 
 CONDITIONS: Final = "parameter-conditions"
 CONSTRAINTS: Final = "parameter-constraints"
+INITIAL: Final = "initial-assignments"
+WARM_START: Final = "warm-start"
+OBJECTIVES: Final = "objectives"
+OUTCOMES: Final = "outcome-constraints"
 
 # The feature by the key of spec that needs it.
 FEATURES: Final[Mapping[str, str]] = {
     "parameterConditions": CONDITIONS,
     "parameterConstraints": CONSTRAINTS,
+    "initialAssignments": INITIAL,
+    "warmStart": WARM_START,
+    "objectives": OBJECTIVES,
+    "outcomeConstraints": OUTCOMES,
 }
 
 

@@ -140,6 +140,10 @@ class Progress(Model):
     conditions: tuple[Condition, ...] = Field((), description="How it stands; the last one is the state.")
     current_optimal_trial: OptimalTrial = Field(OptimalTrial(), description="The best trial so far.")
 
+    pareto_front: tuple[str, ...] = Field(
+        (), description="Names of trials that no other betters in every objective, 200 at most. katib-py's own."
+    )
+
     running_trial_list: tuple[str, ...] = _names("running")
     pending_trial_list: tuple[str, ...] = _names("pending")
     failed_trial_list: tuple[str, ...] = _names("failed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
@@ -151,6 +152,18 @@ def decimal_text(value: Decimal) -> str:
     if -5 <= exponent < 16:
         return format(value, "f") if value else "0"
     return format(value, "e")
+
+
+def parents_first(conditions: Mapping[str, ParameterCondition]) -> Iterator[str]:
+    """The parameters with a condition, each after its parent; none that depends on itself."""
+    done: set[str] = set()
+    for name in conditions:
+        chain, at = list[str](), name
+        while at in conditions and at not in done:
+            chain.append(at)
+            done.add(at)
+            at = conditions[at].parent
+        yield from reversed(chain)
 
 
 def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:

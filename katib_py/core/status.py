@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from katib_py.core.reconcile import Verdict
-from katib_py.core.tally import NAMES_KEPT, Incumbent, Tally
+from katib_py.core.tally import FRONT_KEPT, NAMES_KEPT, Incumbent, Tally
 from katib_py.core.trial import CONDITION_TEXTS, TrialRecord, TrialState, Waiting
 
 # Our two keys of status: time that budgets do not count, and since when the experiment is suspended.
@@ -145,6 +145,7 @@ def dump_status(
         "completionTime": time_text(status.completion) if status.completion is not None else None,
         "conditions": _conditions(status, waiting),
         "currentOptimalTrial": optimal_trial(tally.incumbent),
+        "paretoFront": tally.front.names(FRONT_KEPT) if tally.front is not None else [],
         "trials": tally.finished + len(live),
         "trialsRunning": len(running),
         "runningTrialList": running[-NAMES_KEPT:],

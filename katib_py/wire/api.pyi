@@ -65,7 +65,7 @@ class Experiment(_message.Message):
     def __init__(self, name: _Optional[str] = ..., spec: _Optional[_Union[ExperimentSpec, _Mapping[str, object]]] = ..., uid: _Optional[str] = ...) -> None: ...
 
 class ExperimentSpec(_message.Message):
-    __slots__ = ("parameter_specs", "objective", "algorithm", "early_stopping", "parallel_trial_count", "max_trial_count", "nas_config", "parameter_conditions", "parameter_constraints")
+    __slots__ = ("parameter_specs", "objective", "algorithm", "early_stopping", "parallel_trial_count", "max_trial_count", "nas_config", "parameter_conditions", "parameter_constraints", "objectives", "outcome_constraints", "initial_assignments")
     class ParameterSpecs(_message.Message):
         __slots__ = ("parameters",)
         PARAMETERS_FIELD_NUMBER: _ClassVar[int]
@@ -80,6 +80,9 @@ class ExperimentSpec(_message.Message):
     NAS_CONFIG_FIELD_NUMBER: _ClassVar[int]
     PARAMETER_CONDITIONS_FIELD_NUMBER: _ClassVar[int]
     PARAMETER_CONSTRAINTS_FIELD_NUMBER: _ClassVar[int]
+    OBJECTIVES_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_CONSTRAINTS_FIELD_NUMBER: _ClassVar[int]
+    INITIAL_ASSIGNMENTS_FIELD_NUMBER: _ClassVar[int]
     parameter_specs: ExperimentSpec.ParameterSpecs
     objective: ObjectiveSpec
     algorithm: AlgorithmSpec
@@ -89,7 +92,20 @@ class ExperimentSpec(_message.Message):
     nas_config: NasConfig
     parameter_conditions: _containers.RepeatedCompositeFieldContainer[ParameterCondition]
     parameter_constraints: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, parameter_specs: _Optional[_Union[ExperimentSpec.ParameterSpecs, _Mapping[str, object]]] = ..., objective: _Optional[_Union[ObjectiveSpec, _Mapping[str, object]]] = ..., algorithm: _Optional[_Union[AlgorithmSpec, _Mapping[str, object]]] = ..., early_stopping: _Optional[_Union[EarlyStoppingSpec, _Mapping[str, object]]] = ..., parallel_trial_count: _Optional[int] = ..., max_trial_count: _Optional[int] = ..., nas_config: _Optional[_Union[NasConfig, _Mapping[str, object]]] = ..., parameter_conditions: _Optional[_Iterable[_Union[ParameterCondition, _Mapping[str, object]]]] = ..., parameter_constraints: _Optional[_Iterable[str]] = ...) -> None: ...
+    objectives: _containers.RepeatedCompositeFieldContainer[ObjectiveSpec]
+    outcome_constraints: _containers.RepeatedCompositeFieldContainer[OutcomeConstraint]
+    initial_assignments: _containers.RepeatedCompositeFieldContainer[TrialSpec.ParameterAssignments]
+    def __init__(self, parameter_specs: _Optional[_Union[ExperimentSpec.ParameterSpecs, _Mapping[str, object]]] = ..., objective: _Optional[_Union[ObjectiveSpec, _Mapping[str, object]]] = ..., algorithm: _Optional[_Union[AlgorithmSpec, _Mapping[str, object]]] = ..., early_stopping: _Optional[_Union[EarlyStoppingSpec, _Mapping[str, object]]] = ..., parallel_trial_count: _Optional[int] = ..., max_trial_count: _Optional[int] = ..., nas_config: _Optional[_Union[NasConfig, _Mapping[str, object]]] = ..., parameter_conditions: _Optional[_Iterable[_Union[ParameterCondition, _Mapping[str, object]]]] = ..., parameter_constraints: _Optional[_Iterable[str]] = ..., objectives: _Optional[_Iterable[_Union[ObjectiveSpec, _Mapping[str, object]]]] = ..., outcome_constraints: _Optional[_Iterable[_Union[OutcomeConstraint, _Mapping[str, object]]]] = ..., initial_assignments: _Optional[_Iterable[_Union[TrialSpec.ParameterAssignments, _Mapping[str, object]]]] = ...) -> None: ...
+
+class OutcomeConstraint(_message.Message):
+    __slots__ = ("metric_name", "at_most", "at_least")
+    METRIC_NAME_FIELD_NUMBER: _ClassVar[int]
+    AT_MOST_FIELD_NUMBER: _ClassVar[int]
+    AT_LEAST_FIELD_NUMBER: _ClassVar[int]
+    metric_name: str
+    at_most: float
+    at_least: float
+    def __init__(self, metric_name: _Optional[str] = ..., at_most: _Optional[float] = ..., at_least: _Optional[float] = ...) -> None: ...
 
 class ParameterCondition(_message.Message):
     __slots__ = ("name", "parent", "values")
@@ -206,14 +222,16 @@ class Operation(_message.Message):
     def __init__(self, operation_type: _Optional[str] = ..., parameter_specs: _Optional[_Union[Operation.ParameterSpecs, _Mapping[str, object]]] = ...) -> None: ...
 
 class Trial(_message.Message):
-    __slots__ = ("name", "spec", "status")
+    __slots__ = ("name", "spec", "status", "prior")
     NAME_FIELD_NUMBER: _ClassVar[int]
     SPEC_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
+    PRIOR_FIELD_NUMBER: _ClassVar[int]
     name: str
     spec: TrialSpec
     status: TrialStatus
-    def __init__(self, name: _Optional[str] = ..., spec: _Optional[_Union[TrialSpec, _Mapping[str, object]]] = ..., status: _Optional[_Union[TrialStatus, _Mapping[str, object]]] = ...) -> None: ...
+    prior: bool
+    def __init__(self, name: _Optional[str] = ..., spec: _Optional[_Union[TrialSpec, _Mapping[str, object]]] = ..., status: _Optional[_Union[TrialStatus, _Mapping[str, object]]] = ..., prior: _Optional[bool] = ...) -> None: ...
 
 class TrialSpec(_message.Message):
     __slots__ = ("objective", "parameter_assignments", "labels")

@@ -7,6 +7,7 @@ from typing import Final
 
 from katib_py.core.experiment import AlgorithmSpec, Experiment, ExperimentSpec, NasConfig
 from katib_py.core.objective import ObjectiveSpec, ObjectiveType
+from katib_py.core.outcome import Objective, OutcomeConstraint
 from katib_py.core.space import Distribution, FeasibleSpace, ParameterCondition, ParameterSpec, ParameterType
 from katib_py.wire import api
 
@@ -54,6 +55,15 @@ def _add_extensions(message: api.ExperimentSpec, spec: ExperimentSpec) -> None:
     for name, condition in spec.parameter_conditions.items():
         message.parameter_conditions.add(name=name, parent=condition.parent, values=condition.values)
     message.parameter_constraints.extend(spec.parameter_constraints)
+    for item in spec.objectives:
+        direction = DIRECTIONS[item.type] if item.type is not None else api.UNKNOWN
+        message.objectives.add(type=direction, objective_metric_name=item.objective_metric_name)
+    for bound in spec.outcome_constraints:
+        message.outcome_constraints.add(metric_name=bound.metric_name, at_most=bound.at_most, at_least=bound.at_least)
+    for assignment in spec.initial_assignments:
+        entry = message.initial_assignments.add()
+        for name, value in assignment.items():
+            entry.assignments.add(name=name, value=value)
 
 
 def parameter_conditions(messages: Iterable[api.ParameterCondition]) -> dict[str, ParameterCondition]:
@@ -87,6 +97,32 @@ def objective_message(objective: ObjectiveSpec) -> api.ObjectiveSpec:
         objective_metric_name=objective.objective_metric_name,
         additional_metric_names=objective.additional_metric_names,
     )
+
+
+def objectives(messages: Iterable[api.ObjectiveSpec]) -> tuple[Objective, ...]:
+    """Several objectives."""
+    directions = {number: direction for direction, number in DIRECTIONS.items()}
+    return tuple(
+        Objective(type=directions.get(message.type), objective_metric_name=message.objective_metric_name)
+        for message in messages
+    )
+
+
+def outcome_constraints(messages: Iterable[api.OutcomeConstraint]) -> tuple[OutcomeConstraint, ...]:
+    """Bounds on metrics."""
+    return tuple(
+        OutcomeConstraint(
+            metric_name=message.metric_name,
+            at_most=message.at_most if message.HasField("at_most") else None,
+            at_least=message.at_least if message.HasField("at_least") else None,
+        )
+        for message in messages
+    )
+
+
+def initial_assignments(messages: Iterable[api.TrialSpec.ParameterAssignments]) -> tuple[dict[str, str], ...]:
+    """What is proposed first."""
+    return tuple({item.name: item.value for item in message.assignments} for message in messages)
 
 
 def nas_message(config: NasConfig) -> api.NasConfig:

@@ -32,6 +32,13 @@ def trial_message(trial: TrialRecord, objective: ObjectiveSpec) -> api.Trial:
     return message
 
 
+def prior_message(trial: TrialRecord, objective: ObjectiveSpec) -> api.Trial:
+    """A trial of another experiment, as an observation of this one."""
+    message = trial_message(trial, objective)
+    message.prior = True
+    return message
+
+
 def unused_message(assignment: Assignment) -> api.Trial:
     """An assignment that is no trial yet: CREATED, so that an algorithm counts it as pending."""
     message = api.Trial(name=assignment.name)

@@ -200,6 +200,16 @@ async def test_finished_trials_are_read_in_the_order_of_finishing(world, store):
     assert await store.finished(KEY, 4, 10) == []
 
 
+async def test_another_experiment_sees_the_newest_finished_trials(world, store):
+    await store.commit(KEY, assigning(0, 1, 2, 3))
+    await store.commit(KEY, changed(done(0), done(1), done(2), TrialRecord(assignment(3), 5.0)))
+    found = await world.reopen().prior(KEY, 2)
+    assert found.experiment.name == KEY.name
+    assert same(world, found.finished, done(1), done(2))
+    with pytest.raises(NotFound):
+        await store.prior(Key(KEY.namespace, "nobody"), 2)
+
+
 async def test_a_finished_trial_is_live_no_longer(store):
     await store.commit(KEY, assigning(0, 1))
     await store.commit(KEY, changed(TrialRecord(assignment(0), 1.0), TrialRecord(assignment(1), 1.0)))

@@ -1,12 +1,14 @@
 """What an experiment uses beyond Katib's protocol, from its spec to its trials."""
 
+from dataclasses import replace
+
 import grpc
 import pytest
 from support.simulation import experiment, sphere
 from support.third_party import Suggestion, serving
 
 from katib_py.backends.simulated.platform import SimulatedPlatform
-from katib_py.backends.simulated.runner import from_function
+from katib_py.backends.simulated.runner import SimulatedRun, from_function
 from katib_py.core.errors import Rejected
 
 SPACE = {"min": "0", "max": "1"}
@@ -54,3 +56,73 @@ async def test_a_service_that_does_not_understand_a_key_is_refused(key):
         platform = SimulatedPlatform(from_function("loss", sphere), OneService(address))
         with pytest.raises(Rejected, match=f"spec.{key}: is not understood by the algorithm random"):
             await platform.run(given)
+
+
+BOTH = {
+    "objective": {"type": "minimize", "objectiveMetricName": "loss", "additionalMetricNames": ["cost"]},
+    "objectives": [
+        {"type": "minimize", "objectiveMetricName": "loss"},
+        {"type": "minimize", "objectiveMetricName": "cost"},
+    ],
+}
+
+
+def trade(parameters, trial):
+    x = float(parameters["x"])
+    return SimulatedRun(10.0, [(5.0, "loss", x), (5.0, "cost", 1 - x)])
+
+
+async def test_the_front_and_the_best_within_the_constraints_are_in_the_status(simulate):
+    platform = simulate(trade)
+    bound = [{"metricName": "cost", "atMost": 0.5}]
+    await platform.run(experiment(algorithm={"algorithmName": "tpe"}, outcomeConstraints=bound, **BOTH))
+    status = platform.store.status(("default", "demo"))
+    trials = await platform.store.finished(("default", "demo"), 0, 100)
+    losses = {trial.name: float(dict(trial.assignment.parameters)["x"]) for trial in trials}
+    allowed = sorted((loss, name) for name, loss in losses.items() if 1 - loss <= 0.5)
+    assert status["paretoFront"] == [name for _, name in allowed]
+    assert status["currentOptimalTrial"]["bestTrialName"] == allowed[0][1]
+
+
+async def test_initial_assignments_are_the_first_trials(simulate):
+    platform = simulate()
+    await platform.run(experiment(initialAssignments=[{"x": "0.25"}, {"x": "7.5e-1"}], parallelTrialCount=1))
+    trials = await platform.store.finished(("default", "demo"), 0, 2)
+    assert [trial.assignment.parameters for trial in trials] == [(("x", "0.25"),), (("x", "7.5e-1"),)]
+
+
+TPE = {"algorithmName": "tpe"}
+
+
+async def after(simulate, **spec):
+    """A platform whose store has an ended experiment named earlier."""
+    before, platform = simulate(), simulate()
+    await before.run(experiment("earlier", maxTrialCount=30, **spec))
+    platform.store = before.store
+    platform.ports = replace(platform.ports, store=before.store)
+    return platform
+
+
+async def test_a_search_starts_where_another_one_ended(simulate):
+    platform = await after(simulate)
+    await platform.run(experiment(algorithm=TPE, warmStart=["earlier"], maxTrialCount=5))
+    status = platform.store.status(("default", "demo"))
+    trials = await platform.store.finished(("default", "demo"), 0, 100)
+    assert status["trials"] == len(trials) == 5
+    assert min(sphere(dict(trial.assignment.parameters)) for trial in trials) < 0.01
+
+
+async def test_what_cannot_be_started_from_is_said(simulate):
+    platform = await after(simulate, parameters=[{"name": "z", "parameterType": "double", "feasibleSpace": SPACE}])
+    with pytest.raises(Rejected) as caught:
+        await platform.run(experiment(algorithm=TPE, warmStart=["earlier", "nobody"]))
+    assert [str(problem) for problem in caught.value.problems] == [
+        "spec.warmStart[0]: names 'earlier', of whose 30 trials 30 are not used: 30 because they have no parameter x",
+        "spec.warmStart[1]: names 'nobody', which does not exist in namespace default",
+    ]
+
+
+async def test_an_algorithm_that_learns_nothing_starts_from_nothing(simulate):
+    platform = await after(simulate)
+    with pytest.raises(Rejected, match=r"spec\.warmStart: is not understood by the algorithm random"):
+        await platform.run(experiment(warmStart=["earlier"]))

@@ -83,7 +83,7 @@ def experiment(document):
 def test_every_field_of_a_written_experiment_is_in_the_schema(experiment):
     status = ExperimentStatus(suspended_since=5.0, uncounted=1.5)
     status.begin(1.0)
-    written = dump_status(status, tally(experiment.spec.objective, ()), {}, None)
+    written = dump_status(status, tally(experiment.spec.judgement(), ()), {}, None)
     assert not list(strangers(ExperimentSpec.model_validate(experiment.dump()["spec"])))
     assert not list(strangers(Progress.model_validate(written)))
 

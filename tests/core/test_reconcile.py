@@ -31,7 +31,7 @@ def finished(*states, value="0.5"):
 
 def snapshot(spec, done=(), live=(), unused=(), **fields):
     assigned = len(done) + len(live) + len(unused)
-    return Snapshot(spec, tally(spec.objective, done), tuple(live), tuple(unused), assigned, 0.0, **fields)
+    return Snapshot(spec, tally(spec.judgement(), done), tuple(live), tuple(unused), assigned, 0.0, **fields)
 
 
 S, F, E, U, K = (
@@ -175,7 +175,7 @@ def test_whatever_the_trials_do_the_budget_and_the_parallelism_hold(rng: random.
     what = spec(parallelTrialCount=parallel, maxTrialCount=maximum)
     done, live, unused, assigned, ended = [], [], [], 0, False
     for _ in range(400):
-        now = Snapshot(what, tally(what.objective, done), tuple(live), tuple(unused), assigned, 0.0, ended)
+        now = Snapshot(what, tally(what.judgement(), done), tuple(live), tuple(unused), assigned, 0.0, ended)
         actions = reconcile(now)
         if any(isinstance(action, Finish) for action in actions):
             break
@@ -196,7 +196,7 @@ def test_whatever_the_trials_do_the_budget_and_the_parallelism_hold(rng: random.
 
 def test_of_equal_trials_the_earlier_stays_the_incumbent():
     what = spec()
-    total = Tally(what.objective)
+    total = Tally(what.judgement())
     for item in finished(S, S):
         total.add(item)
     assert total.incumbent.trial.name == "t100"

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from katib_py.core.objective import Metric, ObjectiveSpec
+from katib_py.core.outcome import Judgement
 from katib_py.core.status import ExperimentStatus, dump_status, parse_time, read_status, time_text, trial_conditions
 from katib_py.core.tally import NAMES_KEPT, Tally
 from katib_py.core.trial import Assignment, TrialRecord, TrialState, Waiting
@@ -26,7 +27,7 @@ def test_an_experiment_that_finished_on_its_budget_shows_katibs_conditions():
     status.begin(0.0)
     status.set("Running", "True", ("ExperimentRunning", "Experiment is running"), 1.0)
     status.finish(True, "ExperimentMaxTrialsReached", "done", 2.0)
-    dumped = dump_status(status, Tally(OBJECTIVE), {}, None)
+    dumped = dump_status(status, Tally(Judgement(OBJECTIVE)), {}, None)
     assert types(dumped["conditions"]) == [("Created", "True"), ("Running", "False"), ("Succeeded", "True")]
 
 
@@ -44,7 +45,7 @@ def test_a_waiting_condition_stands_before_the_last():
     status = ExperimentStatus()
     status.begin(0.0)
     status.set("Running", "True", ("ExperimentRunning", ""), 1.0)
-    dumped = dump_status(status, Tally(OBJECTIVE), {}, Waiting("Why", "what", 1.0))
+    dumped = dump_status(status, Tally(Judgement(OBJECTIVE)), {}, Waiting("Why", "what", 1.0))
     assert [entry["type"] for entry in dumped["conditions"]] == ["Created", "Waiting", "Running"]
 
 
@@ -53,7 +54,7 @@ def test_the_status_survives_writing_and_reading():
     status.begin(100.0)
     status.suspend(True, 130.0)
     status.set("Running", "True", ("ExperimentRunning", "m"), 101.0)
-    again = read_status(dump_status(status, Tally(OBJECTIVE), {}, Waiting("Why", "what", 1.0)))
+    again = read_status(dump_status(status, Tally(Judgement(OBJECTIVE)), {}, Waiting("Why", "what", 1.0)))
     assert again == status
 
 
@@ -69,7 +70,7 @@ def test_suspended_time_and_the_time_after_an_end_do_not_count():
 
 
 def test_name_lists_keep_the_newest_and_counts_stay_exact():
-    tally = Tally(OBJECTIVE)
+    tally = Tally(Judgement(OBJECTIVE))
     for index in range(NAMES_KEPT + 10):
         tally.add(finished(index))
     dumped = dump_status(ExperimentStatus(), tally, {}, None)
@@ -79,12 +80,12 @@ def test_name_lists_keep_the_newest_and_counts_stay_exact():
 
 
 def test_empty_lists_and_zero_counters_disappear_and_completion_is_null():
-    dumped = dump_status(ExperimentStatus(), Tally(OBJECTIVE), {}, None)
+    dumped = dump_status(ExperimentStatus(), Tally(Judgement(OBJECTIVE)), {}, None)
     assert dumped == {"completionTime": None, "currentOptimalTrial": {"observation": {}}}
 
 
 def test_the_optimal_trial_carries_parameters_and_observation():
-    tally = Tally(OBJECTIVE)
+    tally = Tally(Judgement(OBJECTIVE))
     tally.add(finished(1, "0.9"))
     optimal = dump_status(ExperimentStatus(), tally, {}, None)["currentOptimalTrial"]
     assert optimal["bestTrialName"] == "t1"

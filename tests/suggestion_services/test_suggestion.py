@@ -56,6 +56,9 @@ def test_validation_announces_what_is_understood(validate):
         "short-replies",
         "parameter-conditions",
         "parameter-constraints",
+        "initial-assignments",
+        "objectives",
+        "outcome-constraints",
         "ask-ahead",
     ]
 

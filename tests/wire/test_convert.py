@@ -14,6 +14,7 @@ from katib_py.core.experiment import (
     Setting,
 )
 from katib_py.core.objective import ObjectiveSpec, ObjectiveType
+from katib_py.core.outcome import Objective, OutcomeConstraint
 from katib_py.core.space import Distribution, FeasibleSpace, ParameterCondition, ParameterSpec, ParameterType
 from katib_py.wire import api, convert
 
@@ -117,3 +118,17 @@ def test_conditions_and_constraints_are_told():
     found = convert.parameter_conditions(message.parameter_conditions)
     assert found == {"gamma": ParameterCondition(parent="kernel", values=("rbf", "poly"))}
     assert list(message.parameter_constraints) == ["a > b"]
+
+
+def test_objectives_bounds_and_first_assignments_come_back():
+    objectives = tuple(
+        Objective(type=direction, objective_metric_name=name)
+        for direction, name in zip(ObjectiveType, "ab", strict=True)
+    )
+    constraints = (OutcomeConstraint(metric_name="a", at_most=0.0), OutcomeConstraint(metric_name="b", at_least=1.5))
+    first = ({"lr": "0.1"}, {"lr": "1e-2", "opt": "sgd"})
+    spec = ExperimentSpec(objectives=objectives, outcome_constraints=constraints, initial_assignments=first)
+    message = api.Experiment.FromString(convert.experiment_message(Experiment(spec=spec)).SerializeToString()).spec
+    assert convert.objectives(message.objectives) == objectives
+    assert convert.outcome_constraints(message.outcome_constraints) == constraints
+    assert convert.initial_assignments(message.initial_assignments) == first

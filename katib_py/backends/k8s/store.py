@@ -9,19 +9,21 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from katib_py.backends.k8s.api import Api, Json
-from katib_py.backends.k8s.errors import Absent, ApiError, Occupied, Refused
+from katib_py.backends.k8s.errors import Absent, ApiError, Expired, Occupied, Refused
 from katib_py.backends.k8s.event_writer import EventWriter
 from katib_py.backends.k8s.informer import Informer, Name
 from katib_py.backends.k8s.ledger import Ledger, assignments_without
 from katib_py.backends.k8s.resources import EXPERIMENTS
 from katib_py.backends.k8s.status_writer import Written, write_status
 from katib_py.backends.k8s.trial_writer import Manual, TrialWriter
-from katib_py.controller.ports import Change, Key, Stored, SuggestionRecord
+from katib_py.backends.k8s.trials import owned_trials
+from katib_py.controller.ports import Change, Key, Prior, Stored, SuggestionRecord
 from katib_py.core.errors import Conflict, NotFound, StoreUnavailable
 from katib_py.core.experiment import Experiment
 from katib_py.core.load import load_experiment
+from katib_py.core.names import LABEL_EXPERIMENT
 from katib_py.core.read_suggestion import SuggestionRead
-from katib_py.core.read_trial import UNNUMBERED
+from katib_py.core.read_trial import UNNUMBERED, read_trial
 from katib_py.core.repair import repaired
 from katib_py.core.status import first_status, read_status, with_waiting
 from katib_py.core.trial import TrialRecord
@@ -108,6 +110,21 @@ class KubeStore:
         kept.experiment = self._read(document)
         self._trials.describe(kept.experiment)
         return Stored(kept.experiment, metadata["generation"], kept.suggestion, (), ())
+
+    async def prior(self, key: Key, limit: int) -> Prior:
+        """Another Experiment of the cluster, and its newest finished Trials; raises NotFound, StoreUnavailable."""
+        try:
+            experiment = Experiment.model_validate(await self._api.get(EXPERIMENTS, *key))
+        except Absent as error:
+            raise NotFound(f"there is no experiment {key.name} in namespace {key.namespace}") from error
+        labels, uid = f"{LABEL_EXPERIMENT}={key.name}", experiment.metadata.uid
+        try:
+            found = [read_trial(item) async for item in owned_trials(self._api, key.namespace, labels, uid)]
+        except Expired as error:
+            raise StoreUnavailable(f"the Trials of {key.name} could not be listed: {error}") from error
+        finished = [trial for trial in found if trial.state.finished]
+        finished.sort(key=lambda trial: (trial.completed or 0.0, trial.name))
+        return Prior(experiment, finished[-limit:])
 
     async def _loaded(self, key: Key) -> Kept:
         if self._kept is None:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, bindparam, select, update
 from katib_py.backends.local.database import Database, Fence
 from katib_py.backends.local.events import record_events
 from katib_py.backends.local.tables import EXPERIMENTS, HOLDER, INSERTS, LEASES, SUGGESTIONS, TRIALS, UNUSED, AnyRow
-from katib_py.controller.ports import Change, Key, Stored, SuggestionRecord
+from katib_py.controller.ports import Change, Key, Prior, Stored, SuggestionRecord
 from katib_py.core.errors import Conflict, NotFound
 from katib_py.core.experiment import Experiment
 from katib_py.core.record import pack, pack_assignment, unpack, unpack_assignment
@@ -50,6 +50,10 @@ class SqlStore:
             return None
         return await self.load(key)
 
+    async def prior(self, key: Key, limit: int) -> Prior:
+        """Another experiment of the database, and its newest finished trials; raises NotFound, StoreUnavailable."""
+        return await self._database.look(partial(_prior, key, limit))
+
     async def _id(self, key: Key) -> int:
         if key not in self._ids:
             await self.load(key)
@@ -80,6 +84,12 @@ _FINISHED: Final = (
     select(TRIALS.c.body)
     .where(TRIALS.c.experiment == bindparam("experiment"), TRIALS.c.finish_order >= bindparam("after"))
     .order_by(TRIALS.c.finish_order)
+    .limit(bindparam("limit"))
+)
+_NEWEST: Final = (
+    select(TRIALS.c.body)
+    .where(TRIALS.c.experiment == bindparam("experiment"), TRIALS.c.finish_order.is_not(None))
+    .order_by(TRIALS.c.finish_order.desc())
     .limit(bindparam("limit"))
 )
 _GENERATION: Final = (
@@ -122,6 +132,12 @@ def _load(key: Key, connection: Connection) -> tuple[int, Stored]:
         tuple(unpack(body) for state, body in live if state != UNUSED),
     )
     return row.id, stored
+
+
+def _prior(key: Key, limit: int, connection: Connection) -> Prior:
+    number, stored = _load(key, connection)
+    newest = connection.execute(_NEWEST, {"experiment": number, "limit": limit}).scalars().all()
+    return Prior(stored.experiment, [unpack(body) for body in reversed(newest)])
 
 
 def _finished(values: dict[str, int], connection: Connection) -> list[TrialRecord]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from katib_py.controller.ports import Change, Event, Key, Stored, SuggestionRecord
+from katib_py.controller.ports import Change, Event, Key, Prior, Stored, SuggestionRecord
 from katib_py.core.errors import Conflict, NotFound
 from katib_py.core.experiment import Experiment
 from katib_py.core.record import pack, unpack
@@ -78,6 +78,11 @@ class MemoryStore:
     async def refresh(self, key: Key, generation: int) -> Stored | None:
         """The experiment if its spec was replaced since `generation`."""
         return None if self._of(key).generation == generation else await self.load(key)
+
+    async def prior(self, key: Key, limit: int) -> Prior:
+        """An experiment of any state, and its newest finished trials."""
+        stored = await self.load(key)
+        return Prior(stored.experiment, [unpack(text) for text in self._of(key).finished[-limit:]])
 
     def _of(self, key: Key) -> _Kept:
         try:

@@ -9,11 +9,13 @@ from typing import Final
 from katib_py.core.errors import Problem, limited
 from katib_py.core.experiment import Experiment
 from katib_py.core.template import ConfigMaps
+from katib_py.core.validate.assignments import initial_problems, warm_start_problems
 from katib_py.core.validate.budget import budget_problems, name_problems
 from katib_py.core.validate.collector import collector_problems
 from katib_py.core.validate.edit import validate_edit
 from katib_py.core.validate.follows import Broken
 from katib_py.core.validate.objective import algorithm_problems, early_stopping_problems, objective_problems
+from katib_py.core.validate.outcome import outcome_problems
 from katib_py.core.validate.parameters import search_space_problems
 from katib_py.core.validate.region import region_problems
 from katib_py.core.validate.template import template_problems
@@ -54,9 +56,12 @@ def _problems(experiment: Experiment, checks: Checks) -> Iterator[Problem]:
     yield from name_problems(experiment.metadata)
     yield from budget_problems(spec)
     yield from objective_problems(spec.objective)
+    yield from outcome_problems(spec)
     yield from algorithm_problems(spec.algorithm, checks.algorithms)
     yield from early_stopping_problems(spec.early_stopping, spec.objective, checks.early_stopping)
     yield from search_space_problems(spec)
     yield from region_problems(spec)
+    yield from initial_problems(spec)
+    yield from warm_start_problems(spec, experiment.name)
     yield from template_problems(spec, checks.config_maps)
     yield from collector_problems(spec.metrics_collector_spec, checks.check_regex, checks.in_pods)

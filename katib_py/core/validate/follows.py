@@ -14,6 +14,7 @@ FOLLOWS_FROM: Final = tuple(
         (r"spec\.parameters\[\d+\]\.name", r"spec\.trialTemplate\.trialParameters(\[\d+\](\.reference)?)?"),
         (r"spec\.trialTemplate\.(trialSpec|configMap)", r"spec\.trialTemplate\.trialParameters(\[\d+\](\.name)?)?"),
         (r"spec\.trialTemplate\.(success|failure)Condition", r"spec\.trialTemplate\.(trialSpec|configMap)(\.kind)?"),
+        (r"spec\.outcomeConstraints\[\d+\]", r"spec\.outcomeConstraints\[\d+\]\.at(Most|Least)"),
         (r"spec\.objective\.metricStrategies.*", r"spec\.objective\.(objectiveMetricName|additionalMetricNames.*)"),
     )
 )

@@ -23,7 +23,7 @@ def region_problems(spec: ExperimentSpec) -> Iterator[Problem]:
         path = CONDITIONS if spec.parameter_conditions else CONSTRAINTS
         yield Problem(path, "stands beside nasConfig; conditions and constraints are for parameters")
         return
-    known = _sound(spec.parameters)
+    known = sound_parameters(spec.parameters)
     names = [parameter.name for parameter in spec.parameters]
     for name, condition in spec.parameter_conditions.items():
         yield from _condition_problems(name, condition, known, names)
@@ -40,7 +40,7 @@ def region_problems(spec: ExperimentSpec) -> Iterator[Problem]:
             yield Problem(f"{CONSTRAINTS}[{index}]", str(error))
 
 
-def _sound(specs: tuple[ParameterSpec, ...]) -> dict[str, Parameter]:
+def sound_parameters(specs: tuple[ParameterSpec, ...]) -> dict[str, Parameter]:
     """The parameters that can be read, by name."""
     broken = {
         int(problem.path.partition("[")[2].partition("]")[0])
