@@ -91,7 +91,7 @@ def _unimproved(catalog: Catalog, experiment: Experiment, key: Key) -> int | Non
         return None
     finished = [trial for trial in every_trial(catalog, key) if trial.state.finished]
     return tally(
-        experiment.spec.judgement(), sorted(finished, key=lambda trial: trial.completed or 0.0)
+        experiment.spec.judgement(), sorted(finished, key=lambda trial: trial.completed or 0.0), experiment.spec.confirm
     ).since_improvement
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from katib_py.cli.progress import WORDS, span
-from katib_py.cli.report import best_of, constraint_words, short
+from katib_py.cli.report import best_of, confirmed_words, constraint_words, short
 from katib_py.core.errors import listed
 from katib_py.core.experiment import AlgorithmSpec, Experiment, ExperimentSpec
 from katib_py.core.objective import ObjectiveSpec, metric_text
@@ -62,6 +62,10 @@ def experiment_facts(view: View) -> list[Fact]:
         ("budget", list(_budget(view))),
         ("resume", [spec.resume_policy] if spec.resume_policy else []),
         ("best", _best(view.experiment)),
+        (
+            "confirmed",
+            [confirmed_words(view.experiment, entry) for entry in view.experiment.status.get("confirmed", ())],
+        ),
         ("front", [listed(view.experiment.status.get("paretoFront", ()))]),
     ]
     return [(label, lines) for label, lines in facts if any(lines)]

@@ -41,7 +41,7 @@ class Board:
             stored.suggestion,
             deque(stored.unused),
             {trial.name: trial for trial in stored.live},
-            Tally(stored.experiment.spec.judgement()),
+            Tally(stored.experiment.spec.judgement(), confirm=stored.experiment.spec.confirm),
             read_status(stored.experiment.status),
         )
         for trial in finished:

@@ -15,7 +15,8 @@ from katib_py.controller.platform import Platform
 from katib_py.controller.ports import EventType, Key
 from katib_py.controller.search import Reply, Search, Wanted, active_trials
 from katib_py.controller.warm_start import priors_of
-from katib_py.core.actions import Action, Ask, CreateTrial, Finish, Restart, SetCondition, StopTrial
+from katib_py.core.actions import Action, Ask, Confirm, CreateTrial, Finish, Restart, SetCondition, StopTrial
+from katib_py.core.confirm import Repeat, repeat_of, repeated
 from katib_py.core.early_stopping import STOPPERS, Standing, parse_stopper
 from katib_py.core.errors import StoreUnavailable, show
 from katib_py.core.names import is_object_name, trial_name
@@ -61,7 +62,7 @@ class Drive:
         past = Past(platform, board)
         async for trial in past.finished():
             board.tally.add(trial)
-        search = Search(platform.suggesters, board.experiment, past.all_finished, wake.set, board.tally.finished)
+        search = Search(platform.suggesters, board.experiment, past.all_searched, wake.set, board.tally.searched)
         search.describe(board.experiment, board.suggestion.settings)
         lifecycle = Lifecycle(board, platform, await past.early_stopping())
         await lifecycle.recall()
@@ -148,7 +149,8 @@ class Drive:
 
     def _learn(self) -> None:
         for trial in self.board.finished_now:
-            self._search.learn(trial)
+            if repeat_of(trial.assignment) is None:
+                self._search.learn(trial)
         self.board.finished_now.clear()
 
     def _take_reply(self) -> None:
@@ -209,6 +211,8 @@ class Drive:
                 self._want(total)
             case CreateTrial(assignment):
                 self._create(assignment, now)
+            case Confirm(repeats):
+                self._repeat(repeats)
             case StopTrial(name, intent):
                 self._lifecycle.tell_to_stop(name, intent, journal.change)
                 journal.hurry()
@@ -229,7 +233,7 @@ class Drive:
         """The actions without new trials beyond those that this turn may create: the next turn comes at once."""
         left = self._platform.new_trials(len(self.board.live))
         for action in actions:
-            if self._platform.closing and isinstance(action, Ask | CreateTrial | Restart):
+            if self._platform.closing and isinstance(action, Ask | CreateTrial | Confirm | Restart):
                 continue
             if not isinstance(action, CreateTrial):
                 yield action
@@ -238,6 +242,25 @@ class Drive:
                 yield action
             else:
                 self._wake.set()
+
+    def _repeat(self, repeats: Sequence[Repeat]) -> None:
+        """Assign repeats of trials; not while the service is asked, whose reply counts on from what is assigned now."""
+        if self._search.busy:
+            return
+        board, change, old = self.board, self.journal.change, self.board.suggestion
+        name, uid = board.key.name, board.uid
+        trials = {leader.trial.name: leader.trial for leader in board.tally.leaders}
+        fresh = [
+            repeated(trials[repeat.trial], repeat.seed, trial_name(name, uid, index), index)
+            for index, repeat in enumerate(repeats, old.assigned)
+        ]
+        board.unused.extend(fresh)
+        if not change.assignments:
+            change.assigned_before = old.assigned
+        change.assignments.extend(fresh)
+        assigned = old.assigned + len(fresh)
+        board.suggestion = change.suggestion = replace(old, requests=max(old.requests, assigned), assigned=assigned)
+        self._wake.set()
 
     def _create(self, assignment: Assignment, now: float) -> None:
         trial = TrialRecord(assignment, now)
@@ -251,13 +274,19 @@ class Drive:
         if self._short_at == self.board.tally.finished:
             return
         self._short_at = None
-        assigned = self.board.suggestion.assigned
-        self._wanted = Wanted(assigned, total - assigned, self.board.tally.finished)
+        board, assigned = self.board, self.board.suggestion.assigned
+        aside = 0
+        if board.experiment.spec.confirm is not None:
+            pending = (*board.unused, *(trial.assignment for trial in board.live.values()))
+            aside = board.tally.finished - board.tally.searched + sum(repeat_of(item) is not None for item in pending)
+        self._wanted = Wanted(assigned, total - assigned, board.tally.finished, aside=aside)
 
     def _ask(self) -> None:
         """Ask while this turn is being written: a question relies on nothing that is stored."""
         if self._wanted is not None and not self._search.busy:
-            active = active_trials(self.board.live.values(), self.board.unused, self.board.experiment)
+            live = [trial for trial in self.board.live.values() if repeat_of(trial.assignment) is None]
+            unused = [item for item in self.board.unused if repeat_of(item) is None]
+            active = active_trials(live, unused, self.board.experiment)
             self._search.ask(replace(self._wanted, active=active))
 
     def _note_waiting(self, now: float) -> None:
@@ -313,9 +342,9 @@ class Past:
             for trial in page:
                 yield trial
 
-    async def all_finished(self) -> list[TrialRecord]:
-        """All of them at once."""
-        return [trial async for trial in self.finished()]
+    async def all_searched(self) -> list[TrialRecord]:
+        """All of them at once, without repeats."""
+        return [trial async for trial in self.finished() if repeat_of(trial.assignment) is None]
 
     async def _pages(self) -> AsyncIterator[Sequence[TrialRecord]]:
         after = 0

@@ -11,6 +11,7 @@ from katib_py.controller.board import Board
 from katib_py.controller.platform import Platform
 from katib_py.controller.ports import Change, Event, EventType, RunOrder, RunPhase, RunReport
 from katib_py.core.conditions import Condition
+from katib_py.core.confirm import repeat_of
 from katib_py.core.early_stopping import Standing
 from katib_py.core.errors import RenderError
 from katib_py.core.objective import Measurement, Metric, ObservationFold, observe
@@ -206,7 +207,9 @@ class Lifecycle:
         return self._stop_reason(run.order.name, item) or run.broken_rule(item)
 
     def _stop_reason(self, name: str, item: Measurement) -> str | None:
-        if self._stopper is None or item.metric != self._stopper.metric:
+        if self._stopper is None or repeat_of(self._board.live[name].assignment) is not None:
+            return None  # what is repeated is compared by what it measures in the end
+        if item.metric != self._stopper.metric:
             return None
         return self._stopper.measured(name, item.value)
 

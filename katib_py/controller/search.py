@@ -34,13 +34,14 @@ BACKOFF: Final = (0.05, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 class Wanted:
     """What one call asks for: `count` assignments after the `assigned` that are recorded.
 
-    `finished` counts the trials that had finished by then.
+    `finished` counts the trials that had finished by then, `aside` the assignments that the service did not make.
     """
 
     assigned: int
     count: int
     finished: int = 0
     active: tuple[api.Trial, ...] = ()
+    aside: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +191,7 @@ class Search:
         request = api.GetSuggestionsRequest(
             experiment=self._message,
             current_request_number=wanted.count,
-            total_request_number=wanted.assigned + wanted.count,
+            total_request_number=wanted.assigned - wanted.aside + wanted.count,
         )
         if DELTA not in self._features:
             _add(request, await self._whole_history(), wanted.active)

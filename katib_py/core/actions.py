@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from katib_py.core.confirm import Repeat
 from katib_py.core.trial import Assignment, StopIntent
 
 
@@ -19,6 +20,13 @@ class CreateTrial:
     """Have this assignment as a trial."""
 
     assignment: Assignment
+
+
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """Have these repeats assigned."""
+
+    repeats: tuple[Repeat, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,4 +61,4 @@ class Restart:
     """Have a finished experiment go on: its budget was raised."""
 
 
-Action = Ask | CreateTrial | StopTrial | SetCondition | Finish | Restart
+Action = Ask | CreateTrial | Confirm | StopTrial | SetCondition | Finish | Restart

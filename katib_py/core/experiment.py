@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
+from katib_py.core.confirm import Confirm
 from katib_py.core.models import Flag, Int32, Labels, Model, Time
 from katib_py.core.names import API_VERSION
 from katib_py.core.objective import ObjectiveSpec
@@ -223,6 +224,8 @@ class ExperimentSpec(Model):
     outcome_constraints: tuple[OutcomeConstraint, ...] = Field(
         (), description="Bounds on metrics: a trial that breaks one is not the best while another breaks none."
     )
+
+    confirm: Confirm | None = Field(None, description="Run the best trials once more when the search is over.")
 
     def judgement(self) -> Judgement:
         """How trials are judged; an experiment without objective judges none."""

@@ -16,6 +16,8 @@ LABEL_SUGGESTION: Final = "katib.kubeflow.org/suggestion"
 # What an algorithm notes on its trials: `pbt.suggestion.katib.kubeflow.org/generation` is Katib's.
 LABELS_OF_ALGORITHMS: Final = "suggestion.katib.kubeflow.org"
 LABEL_DEPLOYMENT: Final = "katib.kubeflow.org/deployment"
+LABEL_CONFIRMS: Final = "katib.kubeflow.org/confirms"  # on a trial that repeats another: its name
+LABEL_SEED: Final = "katib.kubeflow.org/seed"  # and which of its repeats it is
 ANNOTATION_INDEX: Final = "katib.kubeflow.org/index"  # a trial's number among its experiment's assignments, from 0
 ANNOTATION_ATTEMPT: Final = "katib.kubeflow.org/attempt"  # on a run object: the first attempt that it is of, if not 1
 ANNOTATION_SUSPENDED: Final = "katib.kubeflow.org/suspended"  # on a run object that we hold back ourselves
@@ -27,6 +29,7 @@ ENV_TRIAL_NAMESPACE: Final = "KATIB_TRIAL_NAMESPACE"
 SETTING_CHECKPOINT_PATH: Final = "suggestion_trial_dir"  # Katib's setting of pbt, read whatever the algorithm is
 ENV_CHECKPOINT_DIR: Final = "KATIB_CHECKPOINT_DIR"
 ENV_PARENT_CHECKPOINT_DIR: Final = "KATIB_PARENT_CHECKPOINT_DIR"
+ENV_SEED: Final = "KATIB_SEED"  # of a repeat: what the program should take its randomness from
 ENV_METRICS_PATH: Final = "KATIB_METRICS_PATH"
 ENV_DB_MANAGER_IP: Final = "KATIB_DB_MANAGER_SERVICE_IP"
 ENV_DB_MANAGER_NAMESPACE: Final = "KATIB_DB_MANAGER_SERVICE_NAMESPACE"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from katib_py.core.actions import Action, Ask, CreateTrial, Finish, Restart, SetCondition, StopTrial
+from katib_py.core.actions import Action, Ask, Confirm, CreateTrial, Finish, Restart, SetCondition, StopTrial
+from katib_py.core.confirm import repeat_of
 from katib_py.core.experiment import ExperimentSpec, ResumePolicy
 from katib_py.core.tally import Tally
 from katib_py.core.trial import Assignment, StopIntent, StopKind, TrialRecord, TrialState
@@ -53,11 +54,12 @@ def reconcile(now: Snapshot) -> list[Action]:
         return list(_suspend(now, "the controller was interrupted"))
     if now.verdict is not None:
         return [Restart()] if restartable(now) else list(_stop_rest(now, now.verdict.reason))
-    if (end := finished(now)) is not None:
+    end = finished(now)
+    if end is not None and not _to_confirm(now, end):
         return [end, *_stop_rest(now, end.reason)]
     if now.spec.suspend:
         return list(_suspend(now, "the experiment is suspended"))
-    return list(_go_on(now))
+    return list(_go_on(now) if end is None else _confirm(now, end.reason))
 
 
 def finished(now: Snapshot) -> Finish | None:
@@ -70,11 +72,11 @@ def finished(now: Snapshot) -> Finish | None:
     allowed = spec.max_failed_trial_count
     if allowed is not None and tally.failed and tally.failed >= allowed:
         return Finish(False, "ExperimentFailed", "Experiment has failed because max failed count has reached")
-    if spec.max_trial_count is not None and tally.finished >= spec.max_trial_count:
+    if spec.max_trial_count is not None and tally.searched >= spec.max_trial_count:
         return Finish(
             True, "ExperimentMaxTrialsReached", "Experiment has succeeded because max trial count has reached"
         )
-    if spec.max_duration_seconds is not None and now.active_seconds >= spec.max_duration_seconds:
+    if _out_of_time(now):
         return Finish(True, "ExperimentMaxDurationReached", "Experiment has succeeded because max duration has reached")
     patience = spec.stop_when.trials_without_improvement if spec.stop_when else None
     if patience is not None and tally.since_improvement >= patience and tally.incumbent is not None:
@@ -83,13 +85,28 @@ def finished(now: Snapshot) -> Finish | None:
             "ExperimentNoImprovement",
             f"Experiment has succeeded because {patience} trials in a row did not improve it",
         )
-    if now.search_ended and not now.live and not now.unused:
+    if now.search_ended and not _searching(now, now.live) and not _waiting(now):
         return Finish(
             True,
             "ExperimentSuggestionEndReached",
             "Experiment has succeeded because suggestion service has reached the end",
         )
     return None
+
+
+def _out_of_time(now: Snapshot) -> bool:
+    most = now.spec.max_duration_seconds
+    return most is not None and now.active_seconds >= most
+
+
+def _searching(now: Snapshot, live: tuple[TrialRecord, ...]) -> tuple[TrialRecord, ...]:
+    """The live trials that are no repeats."""
+    return live if now.spec.confirm is None else tuple(item for item in live if repeat_of(item.assignment) is None)
+
+
+def _waiting(now: Snapshot) -> tuple[Assignment, ...]:
+    """The unused assignments that are no repeats."""
+    return now.unused if now.spec.confirm is None else tuple(item for item in now.unused if repeat_of(item) is None)
 
 
 def restartable(now: Snapshot) -> bool:
@@ -115,7 +132,7 @@ def wanted(now: Snapshot) -> int:
     """
     room = parallel(now.spec) - len(now.live)
     if now.spec.max_trial_count is not None:
-        room = min(room, now.spec.max_trial_count - now.tally.finished - len(now.live))
+        room = min(room, now.spec.max_trial_count - now.tally.searched - len(_searching(now, now.live)))
     return max(0, room)
 
 
@@ -125,10 +142,10 @@ def parallel(spec: ExperimentSpec) -> int:
 
 
 def _go_on(now: Snapshot) -> Iterator[Action]:
-    need = wanted(now)
-    for assignment in now.unused[:need]:
+    need, unused = wanted(now), _waiting(now)
+    for assignment in unused[:need]:
         yield CreateTrial(assignment)
-    missing = need - len(now.unused)
+    missing = need - len(unused)
     stock = _stock(now, need)
     # Asked for in halves: a call for each place that comes free would cost what asking ahead saves.
     if missing + stock // 2 > 0 and not now.search_ended:
@@ -143,8 +160,29 @@ def _stock(now: Snapshot, need: int) -> int:
         return 0
     stock = 2 * parallel(now.spec)
     if now.spec.max_trial_count is not None:
-        stock = min(stock, now.spec.max_trial_count - now.tally.finished - len(now.live) - need)
+        live = len(_searching(now, now.live))
+        stock = min(stock, now.spec.max_trial_count - now.tally.searched - live - need)
     return max(0, stock)
+
+
+def _to_confirm(now: Snapshot, end: Finish) -> bool:
+    """Whether the best trials have repeats to come before the experiment ends; time that is spent grants none."""
+    if now.spec.confirm is None or not end.succeeded or _out_of_time(now):
+        return False
+    return bool(now.tally.unconfirmed())
+
+
+def _confirm(now: Snapshot, reason: str) -> Iterator[Action]:
+    """Repeat the best trials, once the search's own have ended."""
+    if searching := _searching(now, now.live):
+        yield from _stop_rest(replace(now, live=searching), reason)
+        return
+    waiting = [item for item in now.unused if repeat_of(item) is not None]
+    known = {repeat_of(item) for item in (*waiting, *(trial.assignment for trial in now.live))}
+    if missing := tuple(repeat for repeat in now.tally.unconfirmed() if repeat not in known):
+        yield Confirm(missing)
+    for assignment in waiting[: max(0, parallel(now.spec) - len(now.live))]:
+        yield CreateTrial(assignment)
 
 
 def _stop_rest(now: Snapshot, reason: str) -> Iterator[Action]:

@@ -131,6 +131,16 @@ def _count(which: str) -> Any:
     return Field(0, description=f"How many {which}.")
 
 
+class ConfirmedTrial(Model):
+    """What the repeats of one of the best trials measured."""
+
+    trial_name: str = Field("", description="The trial that was repeated.")
+    repeats: Int32 = Field(0, description="How many of its repeats have a value.")
+    mean: Number | None = Field(None, description="The mean of their values.")
+    low: Number | None = Field(None, description="The lower end of the mean's 95 % confidence interval.")
+    high: Number | None = Field(None, description="Its upper end.")
+
+
 class Progress(Model):
     """How far an experiment has come: its status as it is written."""
 
@@ -142,6 +152,10 @@ class Progress(Model):
 
     pareto_front: tuple[str, ...] = Field(
         (), description="Names of trials that no other betters in every objective, 200 at most. katib-py's own."
+    )
+
+    confirmed: tuple[ConfirmedTrial, ...] = Field(
+        (), description="The best trials by the mean of their repeats, best first. katib-py's own."
     )
 
     running_trial_list: tuple[str, ...] = _names("running")

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from katib_py.core.reconcile import Verdict
-from katib_py.core.tally import FRONT_KEPT, NAMES_KEPT, Incumbent, Tally
+from katib_py.core.tally import FRONT_KEPT, NAMES_KEPT, Tally
 from katib_py.core.trial import CONDITION_TEXTS, TrialRecord, TrialState, Waiting
 
 # Our two keys of status: time that budgets do not count, and since when the experiment is suspended.
@@ -144,7 +144,8 @@ def dump_status(
         "startTime": time_text(status.start) if status.start is not None else None,
         "completionTime": time_text(status.completion) if status.completion is not None else None,
         "conditions": _conditions(status, waiting),
-        "currentOptimalTrial": optimal_trial(tally.incumbent),
+        "currentOptimalTrial": optimal_trial(tally.optimum),
+        "confirmed": [item.dump() for item in tally.confirmed] if tally.repeats else [],
         "paretoFront": tally.front.names(FRONT_KEPT) if tally.front is not None else [],
         "trials": tally.finished + len(live),
         "trialsRunning": len(running),
@@ -169,11 +170,10 @@ COUNTERS: Final = {
 }
 
 
-def optimal_trial(incumbent: Incumbent | None) -> dict[str, Any]:
+def optimal_trial(trial: TrialRecord | None) -> dict[str, Any]:
     """currentOptimalTrial; with an empty observation while there is none (Katib always emits it)."""
-    if incumbent is None:
+    if trial is None:
         return {"observation": {}}
-    trial = incumbent.trial
     return {
         "bestTrialName": trial.name,
         "parameterAssignments": [{"name": name, "value": value} for name, value in trial.assignment.parameters],

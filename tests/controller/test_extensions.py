@@ -9,7 +9,10 @@ from support.third_party import Suggestion, serving
 
 from katib_py.backends.simulated.platform import SimulatedPlatform
 from katib_py.backends.simulated.runner import SimulatedRun, from_function
+from katib_py.controller.engine import Engine, Outcome
+from katib_py.controller.ports import Key
 from katib_py.core.errors import Rejected
+from katib_py.core.names import LABEL_CONFIRMS
 
 SPACE = {"min": "0", "max": "1"}
 SWITCHED = {
@@ -126,3 +129,73 @@ async def test_an_algorithm_that_learns_nothing_starts_from_nothing(simulate):
     platform = await after(simulate)
     with pytest.raises(Rejected, match=r"spec\.warmStart: is not understood by the algorithm random"):
         await platform.run(experiment(warmStart=["earlier"]))
+
+
+def noisy(parameters, trial):
+    """The loss of the best place is better by far; a trial's own luck is worth more than a little."""
+    luck = (sum(map(ord, trial)) % 100) / 1000
+    return SimulatedRun(10.0, [(5.0, "loss", sphere(parameters) + luck)])
+
+
+async def test_the_best_trials_are_run_again_and_the_best_by_its_mean_is_the_optimum(simulate):
+    platform = simulate(noisy)
+    await platform.run(experiment(confirm={"top": 3, "repeats": 4}))
+    status = platform.store.status(("default", "demo"))
+    trials = {trial.name: trial for trial in await platform.store.finished(("default", "demo"), 0, 100)}
+    assert status["conditions"][-1]["reason"] == "ExperimentMaxTrialsReached"
+    assert len(trials) == status["trials"] == 12 + 3 * 4
+    assert sorted(trial.assignment.index for trial in trials.values()) == list(range(24))
+    repeats = [trial for trial in trials.values() if trial.assignment.labels]
+    assert len({trial.assignment.labels for trial in repeats}) == 12
+    for trial in repeats:
+        assert (
+            trial.assignment.parameters == trials[dict(trial.assignment.labels)[LABEL_CONFIRMS]].assignment.parameters
+        )
+    means = [entry["mean"] for entry in status["confirmed"]]
+    assert means == sorted(means)
+    assert status["currentOptimalTrial"]["bestTrialName"] == status["confirmed"][0]["trialName"]
+
+
+async def test_a_confirmation_goes_on_with_another_engine(simulate):
+    given = experiment(confirm={"top": 2, "repeats": 3}, parallelTrialCount=1)
+    platform = simulate(noisy)
+    engine = Engine(platform.ports, platform.store.put(given), platform.wake, lambda board: stop(board, engine))
+
+    def stop(board, engine):
+        if board.tally.finished - board.tally.searched == 2:
+            engine.interrupt()
+
+    assert await engine.run() is Outcome.INTERRUPTED
+    again = simulate(noisy)
+    again.ports = replace(again.ports, store=platform.store)
+    assert await Engine(again.ports, Key("default", "demo"), again.wake).run() is Outcome.FINISHED
+    status = platform.store.status(("default", "demo"))
+    assert status["trials"] == 12 + 2 * 3
+    assert [entry["repeats"] for entry in status["confirmed"]] == [3, 3]
+
+
+async def test_a_grid_goes_on_after_it_was_confirmed(simulate):
+    parameters = [{"name": "x", "parameterType": "int", "feasibleSpace": {"min": "0", "max": "9"}}]
+    spec = {"parameters": parameters, "algorithm": {"algorithmName": "grid"}, "confirm": {"top": 1, "repeats": 2}}
+    platform = simulate()
+    await platform.run(experiment(resumePolicy="LongRunning", maxTrialCount=4, **spec))
+    again = simulate()
+    again.store, again.ports = platform.store, replace(again.ports, store=platform.store)
+    await again.run(experiment(resumePolicy="LongRunning", maxTrialCount=10, **spec))
+    trials = await platform.store.finished(("default", "demo"), 0, 100)
+    searched = [trial.assignment.parameters for trial in trials if not trial.assignment.labels]
+    assert len(searched) == len(set(searched)) == 10
+
+
+async def test_repeats_that_fail_do_not_fail_the_experiment(simulate):
+    first = []
+
+    def once(parameters, trial):
+        first.append(trial)
+        return SimulatedRun(10.0, [(5.0, "loss", sphere(parameters))], succeeds=len(first) <= 12)
+
+    platform = simulate(once)
+    await platform.run(experiment(confirm={}, maxFailedTrialCount=1))
+    status = platform.store.status(("default", "demo"))
+    assert status["conditions"][-1]["reason"] == "ExperimentMaxTrialsReached"
+    assert [entry["repeats"] for entry in status["confirmed"]] == [0, 0, 0]

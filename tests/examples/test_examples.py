@@ -74,6 +74,13 @@ def test_an_example_ends_as_the_table_says(file, tmp_path):
     assert float(metric["min"]) < 0.5 if metric["name"] == "loss" else float(metric["max"]) > 0.9
 
 
+def test_the_best_are_run_again_with_other_seeds(tmp_path):
+    confirmed = run(tmp_path, EXAMPLES / "confirm.yaml")["confirmed"]
+
+    assert [entry["repeats"] for entry in confirmed] == [3, 3]
+    assert all(entry["low"] < entry["mean"] < entry["high"] for entry in confirmed)
+
+
 @pytest.mark.parametrize("file", ["long-running-resume.yaml", "from-volume-resume.yaml"])
 def test_a_finished_search_is_continued_when_its_budget_is_raised(file, tmp_path):
     edited = tmp_path / file

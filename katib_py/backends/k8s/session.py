@@ -28,6 +28,7 @@ from katib_py.controller.platform import Platform, Render, WallClock
 from katib_py.controller.ports import Key, RunOrder
 from katib_py.core import names
 from katib_py.core.addresses import default_address
+from katib_py.core.confirm import seed_env
 from katib_py.core.disruption import forgiving
 from katib_py.core.experiment import Experiment, ResumePolicy
 from katib_py.core.load import load_experiment
@@ -146,6 +147,7 @@ class Plant:
             uid = board.trial_uid(trial)
             token = self.db_manager.token(namespace, trial.name, uid)
             told = {names.ENV_TRIAL_NAME: trial.name, names.ENV_TRIAL_UID: uid, **token, **env}
+            told |= seed_env(trial.assignment)
             return forgiving(mark(run, own, told))
 
         return render

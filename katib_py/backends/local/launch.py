@@ -20,6 +20,7 @@ from katib_py.backends.local.slots import Grant, Shortage
 from katib_py.backends.local.starter import ServerGoneError, Starter
 from katib_py.controller.ports import RunOrder
 from katib_py.core import names
+from katib_py.core.confirm import seed_env
 from katib_py.core.errors import Held, Problem, StoreUnavailable
 from katib_py.core.experiment import CollectorKind
 from katib_py.observations import log, reports
@@ -84,6 +85,7 @@ class Launcher:
             names.ENV_TRIAL_UID: order.trial_uid,
             names.ENV_TRIAL_ATTEMPT: str(order.trial.attempt),
             names.ENV_TRIAL_NAMESPACE: self._site.owner[0],
+            **seed_env(order.trial.assignment),
             ENV_RUN: folder.path,
             ENV_EXPERIMENT_UID: self._site.uid,
         }

@@ -14,6 +14,7 @@ NAME: Final = re.compile(r"[a-z](?:[-a-z0-9]*[a-z0-9])?")
 NAMESPACE: Final = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
 
 
+MOST_REPEATS: Final = 100
 SELF_ENDING: Final = frozenset({"grid"})  # algorithms that run out of points
 
 
@@ -44,6 +45,7 @@ def budget_problems(spec: ExperimentSpec) -> Iterator[Problem]:
         if value is not None and value < least:
             yield Problem(f"spec.{field}", f"is {value}; must be {least} or more")
     yield from _against_max(spec)
+    yield from _confirm_problems(spec)
     policies = [policy.value for policy in ResumePolicy]
     if spec.resume_policy and spec.resume_policy not in policies:
         yield Problem("spec.resumePolicy", f"is {show(spec.resume_policy)}; must be one of {', '.join(policies)}")
@@ -53,6 +55,16 @@ def budget_problems(spec: ExperimentSpec) -> Iterator[Problem]:
             "is missing, and so are maxDurationSeconds, stopWhen and a goal: nothing ends this experiment",
             "warning",
         )
+
+
+def _confirm_problems(spec: ExperimentSpec) -> Iterator[Problem]:
+    if spec.confirm is None:
+        return
+    for field, value in (("top", spec.confirm.top), ("repeats", spec.confirm.repeats)):
+        if not 1 <= value <= MOST_REPEATS:
+            yield Problem(f"spec.confirm.{field}", f"is {value}; must be 1 to {MOST_REPEATS}")
+    if spec.objectives:
+        yield Problem("spec.confirm", "stands beside objectives; what is confirmed is the best by one objective")
 
 
 def _against_max(spec: ExperimentSpec) -> Iterator[Problem]:
