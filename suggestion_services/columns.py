@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -70,7 +71,8 @@ class Columns:
         kept = self.take(rows)
         names = (_name(self.keys[row]) for row in rows)
         labels = (self.labels[row] for row in rows)
-        return list(map(Marked, names, labels, kept.points, kept.losses.tolist(), kept.states.tolist()))
+        excess = repeat(0.0) if kept.excess is None else kept.excess.sum(axis=1).tolist()
+        return list(map(Marked, names, labels, kept.points, kept.losses.tolist(), kept.states.tolist(), excess))
 
     def only(self, rows: Integers) -> Columns:
         """A copy with these rows alone."""

@@ -91,13 +91,17 @@ class Used(Protocol):
 
 
 class Marked(NamedTuple):
-    """One trial with its name and what its suggestion was labelled with; the rest as in Trials."""
+    """One trial with its name and what its suggestion was labelled with; the rest as in Trials.
+
+    `excess` is by how much it exceeds the outcome constraints in all.
+    """
 
     name: str
     labels: Labels
     point: Floats
     loss: float
     state: int
+    excess: float = 0.0
 
 
 class History(Protocol):

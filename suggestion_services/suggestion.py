@@ -15,6 +15,7 @@ from suggestion_services.contract import Algorithm, Bookkeeping, Proposal, Reque
 from suggestion_services.distinct import Distinct, draws
 from suggestion_services.edge import answers
 from suggestion_services.history import DeltaView, FullView
+from suggestion_services.penalty import Penalised
 from suggestion_services.registry import Served
 from suggestion_services.search import Search, check, search_of
 from suggestion_services.split import parse_trials, split
@@ -62,17 +63,22 @@ class SuggestionService:
 
 
 def _own_features(algorithm: Algorithm) -> Iterable[str]:
-    """What depends on the algorithm: one that does not learn need not know how trials are judged."""
+    """What depends on the algorithm: one that does not learn need not know how trials are judged.
+
+    Outcome constraints are known to all, if by losses alone.
+    """
     if not algorithm.learns:
         return (*JUDGED, "ask-ahead")
-    return sorted(understood(algorithm))
+    return sorted({OUTCOMES, *understood(algorithm)})
 
 
 def _request(search: Search, message: api.GetSuggestionsRequest, view: DeltaView | FullView) -> Request:
     current, total = message.current_request_number, message.total_request_number
     asked = max(0, total - current) if total else view.count
+    knows = not search.constraints or OUTCOMES in understood(search.algorithm)
+    history = view if knows else Penalised(view)
     initial = search.initial_points
-    return Request(search.space, search.seed, asked, current, view, view.active, search.max_trials, initial)
+    return Request(search.space, search.seed, asked, current, history, view.active, search.max_trials, initial)
 
 
 def _suggest(search: Search, request: Request) -> list[Proposal]:

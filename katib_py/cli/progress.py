@@ -71,7 +71,7 @@ class Pace:
 
     def left(self, board: Board) -> float | None:
         """Seconds until maxTrialCount at this rate; None where that cannot be said."""
-        total, rate = board.experiment.spec.max_trial_count, self.rate(board)
+        total, rate = most_trials(board), self.rate(board)
         if total is None or rate == 0:
             return None
         return max(0.0, (total - board.tally.finished) / rate)
@@ -99,7 +99,7 @@ class TerminalProgress:
         board = self._board
         if board is None:
             return Text("Starting …", style="dim")
-        total = board.experiment.spec.max_trial_count
+        total = most_trials(board)
         room = max(MIN_WIDTH, min(SPARK_WIDTH, self._live.console.width - LABEL_WIDTH))
         lines = Table.grid(padding=(0, 2))
         lines.add_row(Text(board.key.name, style="bold"), _states(board))
@@ -155,7 +155,7 @@ class PlainProgress:
 
 def states_text(board: Board) -> str:
     """Trials by state: `12 of 30 trials: 11 succeeded, 1 failed, 2 running`."""
-    total = board.experiment.spec.max_trial_count
+    total = most_trials(board)
     head = f"{board.tally.finished} of {total} trials" if total is not None else f"{board.tally.finished} trials"
     parts = [f"{count} {WORDS[state]}" for state, count in board.tally.counts.items() if count]
     running = sum(trial.state is TrialState.RUNNING for trial in board.live.values())
@@ -163,6 +163,12 @@ def states_text(board: Board) -> str:
     pending = len(board.live) - running
     parts += [f"{pending} pending"] if pending else []
     return f"{head}: {', '.join(parts)}" if parts else head
+
+
+def most_trials(board: Board) -> int | None:
+    """How many trials there may be, repeats of the best among them; None without a bound."""
+    most, confirm = board.experiment.spec.max_trial_count, board.experiment.spec.confirm
+    return most if most is None or confirm is None else most + confirm.top * confirm.repeats
 
 
 def best_words(board: Board) -> str:

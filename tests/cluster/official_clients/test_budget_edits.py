@@ -9,7 +9,7 @@ from support.cluster.admitting import admitting
 from support.cluster.beside import beside
 from support.cluster.client import Refused
 from support.cluster.controllers import eventually
-from support.cluster.experiments import experiment, last
+from support.cluster.experiments import JOB, experiment, last
 from support.cluster.played import PlayedJobs, lasts
 from support.cluster.pushing import Pushing
 
@@ -19,13 +19,20 @@ EXTENSIONS = {
     "suspend": True,
     "maxDurationSeconds": 3600,
     "stopWhen": {"trialsWithoutImprovement": 5},
-    "objectives": [{"type": "maximize", "metric": "acc"}, {"type": "minimize", "metric": "size"}],
-    "parameterConditions": [{"parameter": "lr", "when": "opt == 'sgd'"}],
+    "objective": {"type": "maximize", "objectiveMetricName": "acc", "additionalMetricNames": ["size"]},
+    "parameters": [
+        {"name": "lr", "parameterType": "double", "feasibleSpace": {"min": "0.001", "max": "0.1"}},
+        {"name": "opt", "parameterType": "categorical", "feasibleSpace": {"list": ["sgd", "adam"]}},
+    ],
+    "trialTemplate": {
+        "trialParameters": [{"name": "rate", "reference": "lr"}, {"name": "opt", "reference": "opt"}],
+        "trialSpec": {**JOB, "metadata": {"labels": {"opt": "${trialParameters.opt}"}}},
+    },
+    "parameterConditions": {"lr": {"parent": "opt", "values": ["sgd"], "default": "0.1"}},
     "parameterConstraints": ["lr < 0.05"],
-    "outcomeConstraints": [{"metric": "size", "max": 10}],
-    "warmStart": {"experiments": ["earlier"]},
-    "initialAssignments": [[{"name": "lr", "value": "0.01"}]],
-    "confirm": {"runs": 3},
+    "outcomeConstraints": [{"metricName": "size", "atMost": 10.5}],
+    "warmStart": ["earlier"],
+    "initialAssignments": [{"lr": "0.01", "opt": "sgd"}],
     "trialHistoryLimit": 100,
     "checkpointURI": "s3://bucket/folder",
 }
@@ -61,11 +68,19 @@ def examples():
                 yield document
 
 
-def test_an_edit_leaves_whole_what_it_does_not_know(objects, katib, controller):
-    before = objects.create(experiment("extended", **EXTENSIONS))
-    assert EXTENSIONS.items() <= before["spec"].items()
-    katib.edit_experiment_budget("extended", max_trial_count=9, parallel_trial_count=3, max_failed_trial_count=4)
-    after = objects.experiment("extended")
+BOTH = [{"type": "maximize", "objectiveMetricName": "acc"}, {"type": "minimize", "objectiveMetricName": "size"}]
+
+
+@pytest.mark.parametrize(
+    "more", [{"confirm": {"top": 2, "repeats": 4}}, {"objectives": BOTH}], ids=lambda more: next(iter(more))
+)
+def test_an_edit_leaves_whole_what_it_does_not_know(objects, katib, controller, more):
+    name = f"extended-{next(iter(more))}"
+    before = objects.create(experiment(name, **EXTENSIONS, **more))
+    for key in {**EXTENSIONS, **more}.keys() - {"objective", "parameters", "trialTemplate"}:
+        assert before["spec"][key] == {**EXTENSIONS, **more}[key]
+    katib.edit_experiment_budget(name, max_trial_count=9, parallel_trial_count=3, max_failed_trial_count=4)
+    after = objects.experiment(name)
     assert without_counters(after) == without_counters(before)
     assert [after["spec"][counter] for counter in COUNTERS] == [9, 3, 4]
     assert after["status"]["conditions"]
