@@ -27,6 +27,7 @@ ALGORITHMS: Final[Mapping[str, str]] = {
     "asha": "suggestion_services.asha:Asha",
     "bohb": "suggestion_services.bohb:Bohb",
     "optuna": "suggestion_services.optuna_search:OptunaSearch",
+    "pbt": "suggestion_services.pbt:Pbt",
 }
 
 

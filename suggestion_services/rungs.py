@@ -107,13 +107,13 @@ class Rung:
         return len(children) >= KILLED_TWICE or any(child.state != KILLED for child in children)
 
     def ranked(self) -> list[Marked]:
-        """Those with a result, the best first.
+        """Those with a result, the best first; failed trials are the worst and never go on."""
+        return best_first(self.trials)
 
-        Failed trials are the worst and never go on. One that was stopped early showed less than it has, so it comes
-        after all that were not.
-        """
-        with_result = [trial for trial in self.trials if has_result(trial)]
-        return sorted(with_result, key=lambda trial: (trial.state == EARLY_STOPPED, trial.loss))
+
+def best_first(trials: Iterable[Marked]) -> list[Marked]:
+    """The trials with a result. One that was stopped early showed less than it has, so it comes after the others."""
+    return sorted(filter(has_result, trials), key=lambda trial: (trial.state == EARLY_STOPPED, trial.loss))
 
 
 def has_result(trial: Marked) -> bool:
