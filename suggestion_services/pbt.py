@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from itertools import islice
 from typing import ClassVar, Final
 
@@ -52,8 +53,8 @@ class Pbt:
     def suggest(self, request: Request) -> list[Proposal]:
         """Who may go on, earlier generations first; raises SearchEnded when nobody is left to follow."""
         population = Population(request.history.marked(), self.n_population)
-        ranked = {generation: _followed(population, generation) for generation in population.begun()}
-        able = (post for post in population.vacancies() if post.generation == 0 or ranked[post.generation - 1])
+        ranked = cache(partial(_followed, population))
+        able = (post for post in population.vacancies() if post.generation == 0 or ranked(post.generation - 1))
         posts = list(islice(able, request.count))
         if not posts and not request.active:
             raise SearchEnded("no member of the population has a result to go on from")
@@ -65,7 +66,7 @@ class Pbt:
                 found.append(Proposal(stable(request.space, next(news).parameters), labels_of(post, "")))
             else:
                 generator = request.generator(request.asked + index)
-                found.append(self._next(post, ranked[post.generation - 1], request.space, generator))
+                found.append(self._next(post, ranked(post.generation - 1), request.space, generator))
         return found
 
     def _next(self, post: Post, ranked: dict[int, Marked], space: Space, generator: np.random.Generator) -> Proposal:

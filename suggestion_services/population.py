@@ -109,10 +109,10 @@ class Population:
 
 def _post(labels: Mapping[str, str], size: int) -> Post | None:
     try:
-        post = Post(int(labels[GENERATION]), int(labels[MEMBER]))
+        generation, member = int(labels[GENERATION]), int(labels[MEMBER])
     except (KeyError, ValueError):
         return None
-    return post if post.generation >= 0 and 0 <= post.member < size else None
+    return Post(generation, member) if generation >= 0 and 0 <= member < size else None
 
 
 def _inferred(labels: Mapping[str, str], posts: Mapping[str, Post], free: Iterator[int]) -> Post | None:

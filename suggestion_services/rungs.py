@@ -41,42 +41,49 @@ class Slot(NamedTuple):
     parent: Marked | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class Labels:
     """The label keys of one algorithm, in the manner of Katib's for PBT. A bracket has the papers' number.
 
     `scheduled`: its brackets have places for so many trials and are numbered as Hyperband's; else as ASHA's.
     """
 
-    algorithm: str
-    top: int
-    scheduled: bool
-
-    def _key(self, word: str) -> str:
-        return f"{self.algorithm}.{LABELS_OF_ALGORITHMS}/{word}"
+    def __init__(self, algorithm: str, top: int, scheduled: bool) -> None:
+        self.scheduled = scheduled
+        self._top = top
+        words = ("bracket", "rung", "cycle", "parent")
+        self._bracket, self._rung, self._cycle, self._parent = (
+            f"{algorithm}.{LABELS_OF_ALGORITHMS}/{word}" for word in words
+        )
+        # Thousands of trials share a few places.
+        self._places: dict[tuple[str, str, str], Place | None] = {}
 
     def write(self, place: Place, parent: str) -> tuple[tuple[str, str], ...]:
         """The labels of a proposal for this place; `parent` is the trial that it continues, empty for none."""
-        pairs = [("bracket", str(self._bracket(place.base))), ("rung", str(place.rung))]
-        pairs += [("cycle", str(place.cycle))] if place.cycle else []
-        pairs += [("parent", parent)] if parent else []
-        return tuple((self._key(word), value) for word, value in pairs)
+        pairs = [(self._bracket, str(self._numbered(place.base))), (self._rung, str(place.rung))]
+        pairs += [(self._cycle, str(place.cycle))] if place.cycle else []
+        pairs += [(self._parent, parent)] if parent else []
+        return tuple(pairs)
 
     def read(self, labels: Mapping[str, str]) -> tuple[Place, str] | None:
         """Place and parent of a trial with these labels; None where they are not this search's."""
-        words = ((self._key(word), default) for word, default in (("bracket", ""), ("rung", ""), ("cycle", "0")))
+        said = labels.get(self._bracket, ""), labels.get(self._rung, ""), labels.get(self._cycle, "0")
+        if said not in self._places:
+            self._places[said] = self._place(*said)
+        place = self._places[said]
+        return None if place is None else (place, labels.get(self._parent, ""))
+
+    def _place(self, *said: str) -> Place | None:
         try:
-            bracket, rung, cycle = (int(labels.get(key, default)) for key, default in words)
+            bracket, rung, cycle = map(int, said)
         except ValueError:
             return None
-        base = self._bracket(bracket)
-        if not (0 <= base <= base + rung <= self.top and rung >= 0 and cycle >= 0):
-            return None
-        return Place(cycle, base, base + rung), labels.get(self._key("parent"), "")
+        base = self._numbered(bracket)
+        inside = 0 <= base <= base + rung <= self._top and rung >= 0 and cycle >= 0
+        return Place(cycle, base, base + rung) if inside else None
 
-    def _bracket(self, base: int) -> int:
+    def _numbered(self, base: int) -> int:
         """Hyperband numbers brackets by their halvings, ASHA by the halvings that they leave out; its own inverse."""
-        return self.top - base if self.scheduled else base
+        return self._top - base if self.scheduled else base
 
 
 @dataclass(slots=True)
@@ -119,7 +126,7 @@ def best_first(trials: Iterable[Marked]) -> list[Marked]:
 def has_result(trial: Marked) -> bool:
     """Whether the trial says how good its configuration is; a configuration outside the space cannot go on."""
     measured = trial.state in {SUCCEEDED, EARLY_STOPPED} and trial.loss < math.inf
-    return measured and not np.isnan(trial.point).any()
+    return measured and not math.isnan(trial.point.sum())
 
 
 class Rungs:
