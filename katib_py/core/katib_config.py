@@ -199,6 +199,11 @@ class KatibConfig(Model):
         """What serves the algorithm; ours, where nothing else is configured."""
         return _service(_named(self.runtime.suggestions, algorithm))
 
+    def claim(self, algorithm: str) -> Json:
+        """The spec of a claim for what the algorithm's trials keep, whoever serves it."""
+        entry = _named(self.runtime.suggestions, algorithm)
+        return _claim(entry) if isinstance(entry, SuggestionEntry) else dict(CLAIM)
+
     def early_stopping(self, algorithm: str) -> Service:
         """What serves the early stopping algorithm."""
         return _service(_named(self.runtime.early_stoppings, algorithm))
@@ -269,10 +274,14 @@ def _own_image(entry: AlgorithmEntry) -> OwnImage:
         container,
         entry.service_account_name,
         entry.volume_mount_path or VOLUME_PATH,
-        {**CLAIM, **(entry.persistent_volume_claim_spec or {})},
+        _claim(entry),
         {**volume, "persistentVolumeReclaimPolicy": "Delete"} if volume is not None else None,
         entry.persistent_volume_labels,
     )
+
+
+def _claim(entry: SuggestionEntry) -> Json:
+    return {**CLAIM, **(entry.persistent_volume_claim_spec or {})}
 
 
 def _positive(amounts: Mapping[str, Any]) -> Json:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from katib_py.core.checkpoints import VOLUME, checkpoint_path
 from katib_py.core.experiment import Experiment, ResumePolicy
 from katib_py.core.katib_config import OwnImage
 from katib_py.core.names import HEALTH_SERVICE, LABEL_DEPLOYMENT, LABEL_EXPERIMENT, LABEL_SUGGESTION
@@ -14,7 +15,6 @@ Json = dict[str, Any]
 
 SUGGESTION_PORT: Final = 6789
 EARLY_STOPPING_PORT: Final = 6788
-VOLUME: Final = "suggestion-volume"
 NO_ISTIO: Final = {"sidecar.istio.io/inject": "false"}
 
 
@@ -71,13 +71,18 @@ def service(experiment: Experiment, early_stopping: bool) -> Json:
 
 
 def claim(experiment: Experiment, image: OwnImage) -> Json | None:
-    """The PersistentVolumeClaim of an experiment that resumes from a volume."""
+    """The PersistentVolumeClaim of an experiment that resumes from a volume, or keeps checkpoints on one."""
     if not _keeps(experiment) or image.claim is None:
         return None
     spec = image.claim
     if image.volume is not None:
         # The volume is this claim's alone; the class of the cluster must not make another.
         spec = {**spec, "storageClassName": image.volume.get("storageClassName", ""), "volumeName": _volume(experiment)}
+    return claim_of(experiment, spec)
+
+
+def claim_of(experiment: Experiment, spec: Json) -> Json:
+    """The claim that is the experiment's own."""
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",
@@ -103,7 +108,7 @@ def _volume(experiment: Experiment) -> str:
 
 
 def _keeps(experiment: Experiment) -> bool:
-    return experiment.spec.resume_policy == ResumePolicy.FROM_VOLUME
+    return experiment.spec.resume_policy == ResumePolicy.FROM_VOLUME or bool(checkpoint_path(experiment))
 
 
 def _labels(experiment: Experiment) -> dict[str, str]:

@@ -73,6 +73,11 @@ def mark(run: Mapping[str, Any], labels: Mapping[str, str], env: Mapping[str, st
     return marked
 
 
+def change_pod(run: Mapping[str, Any], pod: Pod, change: Callable[[Any], Any]) -> dict[str, Any]:
+    """The run object with this pod template changed; the given object is not."""
+    return dict(_change(run, pod.path, change))
+
+
 def _marked(pod: Any, place: Place, labels: Mapping[str, str], env: Mapping[str, str]) -> Any:
     """The pod template, marked."""
     if place.labels:

@@ -19,6 +19,7 @@ from katib_py.backends.k8s.resources import CLAIMS, DEPLOYMENTS, PODS, SERVICES,
 from katib_py.backends.k8s.suggesters import Observe, channel_to
 from katib_py.collectors.filters import filter_problem
 from katib_py.controller.ports import EarlyStopping, Suggesters
+from katib_py.core.checkpoints import checkpoint_path
 from katib_py.core.early_stopping import STOPPERS
 from katib_py.core.errors import Problem, ServiceUnavailable
 from katib_py.core.experiment import Experiment
@@ -28,6 +29,7 @@ from katib_py.core.own_service import (
     EARLY_STOPPING_PORT,
     SUGGESTION_PORT,
     claim,
+    claim_of,
     deployment,
     service,
     service_name,
@@ -53,6 +55,7 @@ class Services:
         self.db_manager = db_manager
         self._observe = observe
         self._channels: dict[str, Any] = {}
+        self.claimed: set[str] = set()  # uids of the experiments whose claim is there
 
     def of(self, experiment: Experiment) -> ExperimentServices:
         """The Suggesters port of one experiment."""
@@ -150,6 +153,8 @@ class ExperimentServices:
 
     async def channel(self, experiment: Experiment) -> Any:
         """A grpc.aio channel to the algorithm's service; raises ServiceUnavailable."""
+        if checkpoint_path(self.experiment) and not isinstance(self.suggestion, OwnImage):
+            await self._have_claim()
         match self.suggestion:
             case Address(address):
                 return self.services.channel(address)
@@ -184,6 +189,19 @@ class ExperimentServices:
                 there = await self.services.api.get(resource, *where)
                 if self._owns(there):
                     await self.services.api.delete(resource, where, there["metadata"]["uid"])
+
+    async def _have_claim(self) -> None:
+        """Have the volume for the trials' checkpoints; raises ServiceUnavailable."""
+        uid = self.experiment.metadata.uid
+        if uid in self.services.claimed:
+            return
+        assert self.experiment.spec.algorithm is not None
+        spec = self.services.config().claim(self.experiment.spec.algorithm.algorithm_name)
+        try:
+            await self._create(CLAIMS, claim_of(self.experiment, spec))
+        except ApiError as error:
+            raise ServiceUnavailable(f"the volume of {self.experiment.name} cannot be claimed: {error}") from error
+        self.services.claimed.add(uid)
 
     async def _have(self) -> str:
         """Have the objects of the service, and return its uid; raises ServiceUnavailable while it is not ready."""

@@ -28,9 +28,11 @@ from katib_py.controller.platform import Platform, Render, WallClock
 from katib_py.controller.ports import Key, RunOrder
 from katib_py.core import names
 from katib_py.core.addresses import default_address
+from katib_py.core.checkpoints import Checkpoints, checkpoint_path, on_one_node
 from katib_py.core.confirm import seed_env
 from katib_py.core.disruption import forgiving
-from katib_py.core.experiment import Experiment, ResumePolicy
+from katib_py.core.experiment import Experiment, ResumePolicy, TrialTemplate
+from katib_py.core.katib_config import KatibConfig
 from katib_py.core.load import load_experiment
 from katib_py.core.own_service import service_name
 from katib_py.core.pods import mark
@@ -140,6 +142,8 @@ class Plant:
         namespace = board.key.namespace
         labels = {**board.experiment.metadata.labels, names.LABEL_EXPERIMENT: board.key.name}
         env = {**self.db_manager.env(), names.ENV_TRIAL_NAMESPACE: namespace}
+        checkpoints = _checkpoints(board.experiment, self.services.config())
+        primary = board.experiment.spec.trial_template or TrialTemplate()
 
         def render(trial: TrialRecord) -> Mapping[str, Any]:
             run = template.render(trial.name, namespace, trial.assignment.parameters)
@@ -148,9 +152,19 @@ class Plant:
             token = self.db_manager.token(namespace, trial.name, uid)
             told = {names.ENV_TRIAL_NAME: trial.name, names.ENV_TRIAL_UID: uid, **token, **env}
             told |= seed_env(trial.assignment)
+            if checkpoints is not None:
+                run = checkpoints.given_to(run, primary, trial.name, trial.assignment.parent)
             return forgiving(mark(run, own, told))
 
         return render
+
+
+def _checkpoints(experiment: Experiment, config: KatibConfig) -> Checkpoints | None:
+    path = checkpoint_path(experiment)
+    if not path or experiment.spec.algorithm is None:
+        return None
+    together = on_one_node(config.claim(experiment.spec.algorithm.algorithm_name))
+    return Checkpoints(experiment.name, service_name(experiment), path, together)
 
 
 def _announcer(experiment: Experiment, log: RemoteObservations) -> Announce:

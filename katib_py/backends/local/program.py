@@ -18,6 +18,7 @@ from katib_py.backends.local.paths import Paths, run_paths
 from katib_py.backends.local.pod import LocalPod, find_pod
 from katib_py.backends.local.resources import Demand, demand
 from katib_py.core import names
+from katib_py.core.checkpoints import checkpoint_path
 from katib_py.core.errors import InvalidInput, Problem, show
 from katib_py.core.experiment import CollectorKind, Experiment, TrialTemplate
 
@@ -55,13 +56,6 @@ class Site:
         """The kind of the experiment's collector."""
         collector = self.experiment.spec.metrics_collector_spec
         return collector.kind if collector is not None else CollectorKind.STDOUT
-
-    @property
-    def checkpoint_path(self) -> str:
-        """Where the program looks for its checkpoint: Katib's setting suggestion_trial_dir; empty where not given."""
-        algorithm = self.experiment.spec.algorithm
-        given = {item.name: item.value for item in algorithm.algorithm_settings} if algorithm is not None else {}
-        return given.get(names.SETTING_CHECKPOINT_PATH, "")
 
     @property
     def template(self) -> TrialTemplate:
@@ -122,7 +116,7 @@ def _program(site: Site, document: Mapping[str, Any], run: RunFolder, own: Mappi
     variables = _attempt(lambda: _variables(pod, document, site), pod.path, problems, {})
     wanted = _attempt(lambda: demand(pod.container, _port(site)), pod.path, problems, Demand())
     path = _collector_path(site)
-    paths = run_paths(run, _mounts(pod), path, _is_directory(site, path), site.checkpoint_path)
+    paths = run_paths(run, _mounts(pod), path, _is_directory(site, path), checkpoint_path(site.experiment))
     variables = {name: paths.apply(value) for name, value in variables.items()}
     env = _environment(site, variables, own, paths)
     cwd = _working_dir(pod, variables, paths, site, problems)
