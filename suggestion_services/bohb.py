@@ -44,7 +44,8 @@ class Bohb(Scheduled):
             at_random = request.generator(index).random() < self.random_fraction
             source = RandomSearch() if told is None or at_random else model
             found += (stable(inner.space, proposal.parameters) for proposal in source.suggest(inner))
-            points.append(inner.space.coordinates([inner.space.read(dict(found[-1]))])[0])
+            read = inner.space.coordinates([inner.space.read(dict(found[-1]))])
+            points.append(inner.space.canonical(read)[0])
         return found
 
     def _told(self, rungs: Rungs, ladder: Ladder, enough: int) -> Trials | None:

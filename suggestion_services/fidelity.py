@@ -33,6 +33,7 @@ class Ladder:
     """The amounts of the resource at each level, least first: R·eta^-k, ..., R·eta^-1, R."""
 
     resource: Dimension
+    names: tuple[str, ...]
     place: int
     amounts: tuple[Fraction, ...]
     eta: Fraction
@@ -69,9 +70,8 @@ class Ladder:
 
     def values(self, configuration: Sequence[tuple[str, str]], level: int) -> tuple[tuple[str, str], ...]:
         """The configuration as an assignment that spends the amount of this level."""
-        values = list(configuration)
-        values.insert(self.place, (self.resource.parameter.name, self.texts[level]))
-        return tuple(values)
+        values = dict(configuration) | {self.names[self.place]: self.texts[level]}
+        return tuple((name, values[name]) for name in self.names if name in values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +105,9 @@ class MultiFidelity:
             yield Problem(f"{path}.parameterType", f"is categorical; {self.resource_name} must be a number to be spent")
         elif len(space.names) == 1:
             yield Problem("spec.parameters", f"has only the resource {self.resource_name}; there is nothing to search")
-        elif space.speaks_of(self.resource_name):
-            words = "must have no condition and stand in no constraint: a trial spends what its rung says"
-            yield Problem(f"{path}.name", f"is {self.resource_name}; the resource {words}")
         elif self.r_l is not None:
             yield from self._level_problems(space)
+        yield from self._tie_problems(space)
 
     def _level_problems(self, space: Space) -> Iterator[Problem]:
         if self.r_min is not None and self.r_l is not None and self.r_min > self.r_l:
@@ -121,6 +119,19 @@ class MultiFidelity:
             words = f"the values of {self.resource_name} would be {amounts}; a larger eta or r_min keeps them apart"
             yield Problem(SETTINGS, words)
 
+    def _tie_problems(self, space: Space) -> Iterator[Problem]:
+        """What is spent depends on the rung alone."""
+        name = self.resource_name
+        tied = [other for other, condition in space.conditions.items() if name in {other, condition.parent}]
+        for other in tied:
+            words = f"ties {other} and the resource {name}; what is spent depends on nothing, and nothing on it"
+            yield Problem(f"spec.parameterConditions.{other}", words)
+        for place, constraint in enumerate(space.region.constraints):
+            if name in constraint.names:
+                yield Problem(
+                    f"spec.parameterConstraints[{place}]", f"names the resource {name}; only others can be ruled"
+                )
+
     def ladder(self, space: Space) -> Ladder:
         """The levels of a space without problems."""
         place = space.names.index(self.resource_name)
@@ -130,7 +141,7 @@ class MultiFidelity:
         count = 0
         while least * eta ** (count + 1) <= most:
             count += 1
-        return Ladder(resource, place, tuple(most / eta**steps for steps in range(count, -1, -1)), eta)
+        return Ladder(resource, space.names, place, tuple(most / eta**steps for steps in range(count, -1, -1)), eta)
 
 
 def stable(space: Space, configuration: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:

@@ -44,7 +44,7 @@ class Space:
             ChoiceDimension(item) if isinstance(item, Choice) else RangeDimension(item) for item in parameters
         )
         self.names = tuple(dimension.parameter.name for dimension in self.dimensions)
-        self._conditions = dict(conditions)
+        self.conditions = dict(conditions)
         self.region = Region(self.dimensions, conditions, constraints)
         self.plain = not self.region
         self._cells = _product(dimension.points for dimension in self.dimensions)
@@ -64,14 +64,9 @@ class Space:
         """The space of the other parameters, with those conditions and constraints that do not speak of this one."""
         name = self.names[place]
         others = [item.parameter for item in self.dimensions if item.parameter.name != name]
-        conditions = {child: item for child, item in self._conditions.items() if name not in {child, item.parent}}
+        conditions = {child: item for child, item in self.conditions.items() if name not in {child, item.parent}}
         constraints = [item.text for item in self.region.constraints if name not in item.names]
         return Space(others, conditions, constraints)
-
-    def speaks_of(self, name: str) -> bool:
-        """Whether a condition or a constraint has to do with this parameter."""
-        conditions = any(name in {child, item.parent} for child, item in self._conditions.items())
-        return conditions or any(name in item.names for item in self.region.constraints)
 
     @cached_property
     def size(self) -> int | None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.rungs import parameter, space
 
-from katib_py.core.space import Distribution, FeasibleSpace, ParameterSpec
+from katib_py.core.space import Distribution, FeasibleSpace, ParameterCondition, ParameterSpec
 from suggestion_services.fidelity import stable
 from suggestion_services.hyperband import Hyperband
 from suggestion_services.space import Space
@@ -77,6 +77,17 @@ def problems(searched, **settings):
 )
 def test_what_is_missing_or_wrong_is_said(settings, words):
     assert words in "; ".join(problems(space(), **settings))
+
+
+def test_what_is_spent_depends_on_nothing_and_nothing_on_it():
+    specs = [parameter("x", 0, 1), parameter("n", 1, 3, "int"), parameter("epochs", 1, 27, "int")]
+    ties = {"x": ParameterCondition(parent="epochs", values=("3",))}
+    tied = Space.of(specs, ties, ["x < 0.5", "n < epochs"])
+    found = problems(tied, r_l=27.0, resource_name="epochs")
+    assert [problem.split(":")[0] for problem in found] == [
+        "spec.parameterConditions.x",
+        "spec.parameterConstraints[1]",
+    ]
 
 
 def test_a_resource_must_be_a_number_and_not_alone():
