@@ -104,7 +104,10 @@ class Population:
 
     def _add(self, trial: Marked, post: Post, posts: dict[str, Post]) -> None:
         posts[trial.name] = post
-        self._generations.setdefault(post.generation, {}).setdefault(post.member, Part()).trials.append(trial)
+        parts = self._generations.setdefault(post.generation, {})
+        if post.member not in parts:
+            parts[post.member] = Part()
+        parts[post.member].trials.append(trial)
 
 
 def _post(labels: Mapping[str, str], size: int) -> Post | None:

@@ -161,7 +161,9 @@ class Rungs:
         return [trial for place, rung in self._rungs.items() if place.rung == 0 for trial in rung.trials]
 
     def _add(self, trial: Marked, place: Place, parent: str) -> None:
-        rung = self._rungs.setdefault(place, Rung())
+        rung = self._rungs.get(place)
+        if rung is None:
+            rung = self._rungs[place] = Rung()
         rung.trials.append(trial)
         if parent:
             rung.children.setdefault(parent, []).append(trial)
