@@ -154,6 +154,7 @@ class Progress(Model):
         (), description="Names of trials that no other betters in every objective, 200 at most. katib-py's own."
     )
 
+    trials_repeating: Int32 = Field(0, description="How many trials repeat the best ones. katib-py's own.")
     confirmed: tuple[ConfirmedTrial, ...] = Field(
         (), description="The best trials by the mean of their repeats, best first. katib-py's own."
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from katib_py.core.confirm import repeat_of
 from katib_py.core.reconcile import Verdict
 from katib_py.core.tally import FRONT_KEPT, NAMES_KEPT, Tally
 from katib_py.core.trial import CONDITION_TEXTS, TrialRecord, TrialState, Waiting
@@ -140,11 +141,13 @@ def dump_status(
     """status as Katib's clients read it (api.md §2.8), empty lists and zero counters left out."""
     running = [trial.name for trial in live.values() if trial.state is TrialState.RUNNING]
     pending = [trial.name for trial in live.values() if trial.state is TrialState.CREATED]
+    repeats = tally.finished - tally.searched + sum(repeat_of(trial.assignment) is not None for trial in live.values())
     out: dict[str, Any] = {
         "startTime": time_text(status.start) if status.start is not None else None,
         "completionTime": time_text(status.completion) if status.completion is not None else None,
         "conditions": _conditions(status, waiting),
         "currentOptimalTrial": optimal_trial(tally.optimum),
+        "trialsRepeating": repeats,
         "confirmed": [item.dump() for item in tally.confirmed] if tally.repeats else [],
         "paretoFront": tally.front.names(FRONT_KEPT) if tally.front is not None else [],
         "trials": tally.finished + len(live),

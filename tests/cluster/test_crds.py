@@ -131,9 +131,9 @@ def test_null_is_absent(create):
 
 def test_unknown_fields_survive_everywhere(create):
     extra = {"new": [{"deep": None}]}
-    places = ("extra", "spec.objectives", "spec.parameters.0.extra", "spec.parameters.0.feasibleSpace.extra")
+    places = ("extra", "spec.unheardOf", "spec.parameters.0.extra", "spec.parameters.0.feasibleSpace.extra")
     stored = create(dict.fromkeys((*places, "spec.trialTemplate.trialSpec.metadata.extra"), extra))
-    assert stored["extra"] == stored["spec"]["objectives"] == extra
+    assert stored["extra"] == stored["spec"]["unheardOf"] == extra
     assert stored["spec"]["parameters"][0]["extra"] == extra
     assert stored["spec"]["parameters"][0]["feasibleSpace"]["extra"] == extra
     assert stored["spec"]["trialTemplate"]["trialSpec"]["metadata"]["extra"] == extra

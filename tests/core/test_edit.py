@@ -100,3 +100,15 @@ def test_an_ended_experiment_can_be_suspended_and_labelled(edit):
 @pytest.mark.parametrize("status", [{"trials": "x"}, {"conditions": 5}, {"conditions": [5, {"type": "Failed"}]}])
 def test_a_status_that_makes_no_sense_stops_nobody(edit, status):
     assert edit({"spec.maxTrialCount": 9}, status) == []
+
+
+def test_repeats_of_the_best_are_no_trials_of_the_budget(document):
+    begun = {
+        "status": {"trials": 12, "trialsRepeating": 8},
+        "spec.confirm": {"top": 2},
+        "spec.resumePolicy": "LongRunning",
+    }
+    old = Experiment.model_validate(document(begun))
+    for most, sound in ((8, True), (4, False)):
+        new = Experiment.model_validate(document({**begun, "spec.maxTrialCount": most}))
+        assert (validate_edit(old, new) == []) == sound

@@ -58,8 +58,9 @@ def _problems(
     if [key for key in changed if key != "suspend"]:
         yield from _restart_problems(old)
     most = new.spec.max_trial_count
-    trials = old.status.get("trials", 0)
-    if "maxTrialCount" in changed and most is not None and isinstance(trials, int) and most <= trials:
+    trials, repeats = (old.status.get(key, 0) for key in ("trials", "trialsRepeating"))
+    trials = trials - repeats if isinstance(trials, int) and isinstance(repeats, int) else 0
+    if "maxTrialCount" in changed and most is not None and trials and most <= trials:
         yield Problem("spec.maxTrialCount", f"is {most}; must be greater than the number of trials there are, {trials}")
 
 
