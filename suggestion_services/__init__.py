@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from suggestion_services.distinct import Distinct
     from suggestion_services.serving import serve
     from suggestion_services.space import Space
+
+# A server's threads are its requests. Matrices cut up for as many threads as there are cores slow each other down, and
+# are rounded otherwise on another machine.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 # What an algorithm of one's own is written with. Nothing is imported before it is used: this file is also the way to
 # modules that need no numpy.

@@ -28,6 +28,7 @@ ALGORITHMS: Final[Mapping[str, str]] = {
     "bohb": "suggestion_services.bohb:Bohb",
     "optuna": "suggestion_services.optuna_search:OptunaSearch",
     "pbt": "suggestion_services.pbt:Pbt",
+    "bayesianoptimization": "suggestion_services.bayesian:BayesianOptimization",
 }
 
 

@@ -4,6 +4,8 @@ import pytest
 from hypothesis import settings
 from support import mariadb, postgres
 
+import suggestion_services  # noqa: F401 - as in a server, before numpy is loaded: a thread for each call
+
 pytest_plugins = ["support.cluster.fixtures"]
 
 # No test is about time: on a busy machine any example may be slow.

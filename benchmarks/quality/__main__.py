@@ -27,6 +27,7 @@ SEARCHES: dict[str, Run] = {
     "optuna-tpe": partial(optuna_tpe, False),
     "multivariate-tpe": partial(ours, "multivariate-tpe"),
     "optuna-multivariate-tpe": partial(optuna_tpe, True),
+    "bayesianoptimization": partial(ours, "bayesianoptimization"),
 }
 
 

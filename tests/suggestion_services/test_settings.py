@@ -30,6 +30,13 @@ def test_katibs_settings_of_tpe_are_read():
     assert (tpe.gamma, tpe.prior_weight, tpe.n_startup_trials) == (0.3, 2.0, 4)
 
 
+def test_katibs_settings_of_bayesianoptimization_are_read():
+    words = {"base_estimator": "GBRT", "acq_func": "EIps", "acq_optimizer": "sampling"}
+    bayesian = configure("bayesianoptimization", n_initial_points="0", **words)
+    assert {name: getattr(bayesian, name) for name in words} == words
+    assert bayesian.n_initial_points == 0
+
+
 # The beginnings are Katib's (algorithms.md §4.1).
 @pytest.mark.parametrize(
     ("algorithm", "name", "value", "words"),
@@ -41,6 +48,15 @@ def test_katibs_settings_of_tpe_are_read():
         ("tpe", "prior_weight", "aaa", "failed to validate prior_weight(aaa): 'aaa' is not a number"),
         ("tpe", "prior_weight", "inf", "failed to validate prior_weight(inf)"),
         ("grid", "random_state", "1.5", "failed to validate random_state(1.5): '1.5' is not an integer"),
+        ("bayesianoptimization", "base_estimator", "gp", "base_estimator must be one of GP, RF, ET, GBRT"),
+        (
+            "bayesianoptimization",
+            "acq_func",
+            "UCB",
+            "acq_func must be one of portfolio, gp_hedge, LCB, EI, PI, EIps, PIps",
+        ),
+        ("bayesianoptimization", "acq_optimizer", "adam", "acq_optimizer must be one of auto, sampling, lbfgs"),
+        ("bayesianoptimization", "n_initial_points", "-1", "n_initial_points must be >= 0"),
         ("multivariate-tpe", "n_ei_candidate", "5", "did you mean n_ei_candidates?"),
     ],
 )
