@@ -93,16 +93,18 @@ class _Search:
     def __init__(self, settings: BayesianOptimization, request: Request) -> None:
         self._settings = settings
         self._request = request
-        self._distinct = Distinct(request)
+        self._distinct = Distinct(request, meeting=True)
         self._features = Features(request.space)
         trials = request.trials
         measured = np.isin(trials.states, (SUCCEEDED, EARLY_STOPPED)) & np.isfinite(trials.losses)
         self._ready = int(measured.sum()) >= FEWEST and len(self._features.owners) > 0
         self._latest: Belief | None = None
         self._found: list[Floats] = []  # since the latest belief
-        # Two draws from continuous parameters never meet.
+        # What the ascent leaves out; of continuous points hardly one in a thousand is taken.
         self._repeatable = request.space.size is not None or not request.space.plain
-        self._taken = {point.tobytes() for point in trials.points} if self._repeatable else set()
+        width = len(request.space.dimensions)
+        used = request.history.used().points(width) if self._repeatable else ()
+        self._taken = {point.tobytes() for point in used}
 
     def propose(self, index: int) -> Proposal:
         """The assignment number `index`."""

@@ -50,7 +50,7 @@ class CmaEs:
         """As many as wanted, all of the present generation."""
         plan = plan_of(request, self._deviations(request.space), self.population_size, self._strategy)
         state = replay(plan, request)
-        distinct = Distinct(request)
+        distinct = Distinct(request, meeting=True)
         found = []
         for number in range(request.asked, request.asked + request.count):
             generator = plan.generator(number)

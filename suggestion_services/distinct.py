@@ -20,13 +20,15 @@ ROUNDING: Final = 1e-9
 class Distinct:
     """Chooses points for one reply, distinct from each other and from every trial's.
 
-    Where the space has conditions or constraints, what it gives back is canonical and feasible, whatever it is offered.
+    `meeting`: candidates may meet where two draws of continuous parameters never do, since they were looked for or
+    clipped. Where the space has conditions or constraints, what it gives back is canonical and feasible, whatever it is
+    offered.
     """
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, meeting: bool = False) -> None:
         self._space = request.space
-        # Two draws from continuous parameters never meet, unless conditions leave only others active.
-        repeatable = request.space.size is not None or not request.space.plain or bool(request.initial)
+        # Two draws never meet, unless conditions leave only countable parameters active.
+        repeatable = meeting or request.space.size is not None or not request.space.plain or bool(request.initial)
         self._used: Used | None = request.history.used() if repeatable else None
         self._own: set[bytes] = set()
         self._initial = deque(self._untried(request.initial))

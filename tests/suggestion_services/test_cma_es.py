@@ -16,6 +16,7 @@ from suggestion_services.cma_es import CmaEs
 from suggestion_services.contract import FAILED, KILLED, RUNNING, SUCCEEDED, Marked, Request, Trials
 from suggestion_services.covariance import Gaussian, Weights
 from suggestion_services.evolution import GENERATION, MEMBER, RUN
+from suggestion_services.history import UsedPoints
 from suggestion_services.space import Space
 
 BOX = {"min": "0", "max": "1"}
@@ -40,7 +41,7 @@ class History:
         return [item.labels for item in self._trials]
 
     def used(self):
-        raise AssertionError("a continuous space needs no such thing")
+        return UsedPoints(set(), self.trials().points)
 
 
 class Search:
