@@ -66,8 +66,9 @@ class Distinct:
         """Those that no trial has; a value that was written as text and read again may be another by a rounding."""
         if not initial or self._used is None:
             return
-        used = self._used.points(len(self._space.dimensions))
-        for point in initial:
+        left = [point for point in initial if point.tobytes() not in self._used]
+        used = self._used.points(len(self._space.dimensions)) if left else np.empty(0)
+        for point in left:
             if not np.any(np.all(np.abs(used - point) <= ROUNDING, axis=1)):
                 yield point
 

@@ -199,3 +199,24 @@ async def test_repeats_that_fail_do_not_fail_the_experiment(simulate):
     status = platform.store.status(("default", "demo"))
     assert status["conditions"][-1]["reason"] == "ExperimentMaxTrialsReached"
     assert [entry["repeats"] for entry in status["confirmed"]] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("forgotten", [False, True])
+async def test_a_search_that_has_begun_goes_on_whatever_became_of_the_other_one(simulate, forgotten):
+    platform = await after(simulate)
+    given = experiment(algorithm=TPE, warmStart=["earlier"], parallelTrialCount=1)
+    engine = Engine(platform.ports, platform.store.put(given), platform.wake, lambda board: interrupt_after(board, 4))
+
+    def interrupt_after(board, count):
+        if board.tally.finished == count:
+            engine.interrupt()
+
+    assert await engine.run() is Outcome.INTERRUPTED
+    if forgotten:
+        platform.store.delete(Key("default", "earlier"))
+    again = simulate()
+    again.ports = replace(again.ports, store=platform.store)
+    assert await Engine(again.ports, Key("default", "demo"), again.wake).run() is Outcome.FINISHED
+    notes = [event.message for event in platform.store.events(("default", "demo")) if event.reason == "WarmStart"]
+    assert bool(notes) == forgotten
+    assert platform.store.status(("default", "demo"))["trials"] == 12

@@ -45,6 +45,14 @@ class MemoryStore:
         """The status as last written."""
         return self._of(key).status
 
+    def events(self, key: Key) -> list[Event]:
+        """What was told of the experiment."""
+        return self._of(key).events
+
+    def delete(self, key: Key) -> None:
+        """Forget the experiment."""
+        del self._kept[key]
+
     async def load(self, key: Key) -> Stored:
         """The experiment with its live trials and unused assignments; raises NotFound."""
         kept = self._of(key)
