@@ -16,6 +16,7 @@ Offered = str | Offer | type[Algorithm] | Algorithm
 Served = Mapping[str, Offered]
 
 ALGORITHMS: Final[Mapping[str, str]] = {
+    "auto": "suggestion_services.auto:Auto",
     "random": "suggestion_services.random_search:RandomSearch",
     "grid": "suggestion_services.grid:Grid",
     "sobol": "suggestion_services.sobol:Sobol",

@@ -25,7 +25,7 @@ from katib_py.core.outcome import strategy_for
 from katib_py.core.space import Distribution, ParameterSpec
 
 PARALLEL_TRIALS: Final = 3
-ALGORITHM: Final = "tpe"
+ALGORITHM: Final = "auto"
 METRICS_PORT: Final = 8080
 METRICS_URL_PATH: Final = "/metrics"
 

@@ -178,7 +178,7 @@ class ExperimentSpec(Model):
 
     parameters: tuple[ParameterSpec, ...] = Field((), description="The hyperparameters that are searched.")
     objective: ObjectiveSpec | None = Field(None, description="What is optimised.")
-    algorithm: AlgorithmSpec | None = Field(None, description="How the search space is searched; tpe by default.")
+    algorithm: AlgorithmSpec | None = Field(None, description="How the search space is searched; auto by default.")
     early_stopping: AlgorithmSpec | None = Field(None, description="Which trials are ended before they have finished.")
     trial_template: TrialTemplate | None = Field(None, description="What a trial runs.")
     parallel_trial_count: Int32 | None = Field(

@@ -17,7 +17,7 @@ from suggestion_services.registry import ALGORITHMS
 from suggestion_services.suggestion import SuggestionService
 
 # How many trials each is given to beat 200 random ones.
-LEARNING = {"tpe": 200, "multivariate-tpe": 200, "cmaes": 200, "bayesianoptimization": 48}
+LEARNING = {"tpe": 200, "multivariate-tpe": 200, "cmaes": 200, "bayesianoptimization": 48, "auto": 48}
 REPEATING = tuple(name for name in ALGORITHMS if name != "grid")
 every_algorithm = pytest.mark.parametrize("algorithm", ALGORITHMS)
 learning_algorithm = pytest.mark.parametrize("algorithm", LEARNING)

@@ -27,7 +27,7 @@ every_algorithm = pytest.mark.parametrize("algorithm", ALGORITHMS)
 REWRITING = ("pbt",)
 whole_algorithm = pytest.mark.parametrize("algorithm", [name for name in ALGORITHMS if name not in SPENDING])
 spending_algorithm = pytest.mark.parametrize("algorithm", SPENDING)
-JUDGING = ("tpe", "multivariate-tpe", "nsga2")
+JUDGING = ("tpe", "multivariate-tpe", "nsga2", "auto")
 judging_algorithm = pytest.mark.parametrize("algorithm", JUDGING)
 FIVE = {f"x{index}": double_range(0, 1) for index in range(5)}
 

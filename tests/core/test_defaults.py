@@ -31,7 +31,7 @@ def test_what_is_written_stays(defaulted, document):
 
 
 def test_an_absent_algorithm_is_tpe(defaulted):
-    assert defaulted({"spec.algorithm": ...}).algorithm.algorithm_name == "tpe"
+    assert defaulted({"spec.algorithm": ...}).algorithm.algorithm_name == "auto"
 
 
 def test_the_search_of_an_architecture_has_no_default_algorithm(defaulted):

@@ -1,0 +1,70 @@
+"""A search that chooses how to search: by the space, the budget, what runs at a time, and what a trial may spend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+from katib_py.core.errors import Problem
+from katib_py.core.extensions import OBJECTIVES, OUTCOMES, WARM_START
+from suggestion_services.contract import PRIOR, Algorithm, Proposal, Request
+from suggestion_services.fidelity import MultiFidelity
+from suggestion_services.space import Space
+
+CHOSEN: Final = "auto.suggestion.katib.kubeflow.org/algorithm"
+# A Gaussian process makes most of few results. Its proposals take tenths of a second each, which pays while trials are
+# fewer than this, and is too long where this many are to be kept busy; nor does it tell much in more dimensions.
+MOST_MODELLED: Final = 500
+MOST_AT_ONCE: Final = 32
+MOST_DIMENSIONS: Final = 50
+# Results of other experiments that a start over the whole space can do without.
+START: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Auto(MultiFidelity):
+    """Each trial's label says which algorithm proposed it.
+
+    With a resource asha; for several objectives, outcome constraints and more than fifty parameters tpe; for few costly
+    trials bayesianoptimization; else multivariate-tpe.
+    """
+
+    @property
+    def understands(self) -> frozenset[str]:
+        """What the algorithms that may be chosen understand."""
+        return frozenset() if self._spends else frozenset({OBJECTIVES, OUTCOMES, WARM_START})
+
+    def problems(self, space: Space, max_trials: int) -> Iterator[Problem]:
+        """Every space suits, unless a resource is named that it does not have."""
+        if self._spends:
+            # super() alone does not know a dataclass with slots, which is made anew.
+            yield from MultiFidelity.problems(self, space, max_trials)
+
+    def suggest(self, request: Request) -> list[Proposal]:
+        """What the chosen algorithm suggests, with its name."""
+        name, algorithm = self.chosen(request)
+        return [replace(proposal, labels=(*proposal.labels, (CHOSEN, name))) for proposal in algorithm.suggest(request)]
+
+    def chosen(self, request: Request) -> tuple[str, Algorithm]:
+        """The algorithm for this request, and its name."""
+        from suggestion_services.asha import Asha
+        from suggestion_services.bayesian import BayesianOptimization
+        from suggestion_services.tpe import MultivariateTpe, Tpe
+
+        if self._spends:
+            settings = {name: getattr(self, name) for name in ("r_l", "r_min", "resource_name", "eta")}
+            return "asha", Asha(random_state=self.random_state, **settings)
+        trials, dimensions = request.trials, len(request.space.dimensions)
+        if trials.further is not None or trials.excess is not None or dimensions > MOST_DIMENSIONS:
+            return "tpe", Tpe()
+        budget = request.max_trials or request.asked
+        if budget > MOST_MODELLED or request.active + request.count > MOST_AT_ONCE:
+            return "multivariate-tpe", MultivariateTpe()
+        known = sum(labels is PRIOR for labels in request.labels)
+        return "bayesianoptimization", BayesianOptimization(n_initial_points=max(0, START - known))
+
+    @property
+    def _spends(self) -> bool:
+        """Whether the user has said what a trial may spend."""
+        return bool(self.resource_name) or self.r_l is not None
