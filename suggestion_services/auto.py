@@ -57,6 +57,8 @@ class Auto(MultiFidelity):
         budget = request.max_trials or request.asked
         if budget > MOST_MODELLED or request.active + request.count > MOST_AT_ONCE:
             return _named("multivariate-tpe", MultivariateTpe(), request)
+        if request.asked < len(request.initial):
+            return _named("cmaes", CmaEs(), request)  # in the user's order
         return list(_by_turns(request))
 
     @property
