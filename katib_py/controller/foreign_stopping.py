@@ -8,7 +8,7 @@ from typing import Any, Final
 import grpc
 
 from katib_py.controller.ports import EarlyStopping, Suggesters
-from katib_py.core.errors import Problem, Rejected
+from katib_py.core.errors import Rejected, problems_told
 from katib_py.core.experiment import Experiment
 from katib_py.core.trial import Rule
 from katib_py.wire import api, rpc
@@ -40,7 +40,7 @@ class ForeignStopping:
             await self._call(service, "ValidateEarlyStoppingSettings", request)
         except grpc.aio.AioRpcError as error:
             if error.code() is not grpc.StatusCode.UNIMPLEMENTED:
-                raise Rejected([Problem("spec.earlyStopping", str(error.details()))]) from error
+                raise Rejected(problems_told(str(error.details()), "spec.earlyStopping")) from error
 
     async def rules(self, message: api.Experiment, experiment: Experiment, trials: Trials) -> tuple[Rule, ...]:
         """The rules of the trials to come; none where the experiment's early stopping is ours to decide."""

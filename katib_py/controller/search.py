@@ -11,7 +11,7 @@ import grpc
 
 from katib_py.controller.foreign_stopping import ForeignStopping
 from katib_py.controller.ports import Suggesters
-from katib_py.core.errors import InvalidInput, Problem, Rejected, ServiceUnavailable
+from katib_py.core.errors import InvalidInput, Rejected, ServiceUnavailable, problems_told
 from katib_py.core.experiment import Experiment
 from katib_py.core.extensions import not_understood
 from katib_py.core.stop_rules import check_rules
@@ -144,7 +144,7 @@ class Search:
             reply = await self._persistently(lambda: self._call("ValidateAlgorithmSettings", request))
         except grpc.aio.AioRpcError as error:
             if error.code() is not grpc.StatusCode.UNIMPLEMENTED:
-                raise Rejected([Problem("spec.algorithm", str(error.details()))]) from error
+                raise Rejected(problems_told(str(error.details()), "spec.algorithm")) from error
             self._features = frozenset()
         else:
             self._features = frozenset(reply.features)

@@ -13,11 +13,15 @@ KatibError
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 MANY: Final = 100
+# Where the next of several problems begins in the words of an InvalidInput, as a service gives them.
+NEXT: Final = re.compile(r"; (?=spec\.[^\s:;]+: )")
+FIELD: Final = re.compile(r"(spec\.[^\s:;]+): (.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,13 @@ class ServiceUnavailable(KatibError):
 
 class RenderError(KatibError):
     """A trial template and an assignment do not fit together."""
+
+
+def problems_told(words: str, path: str) -> Iterator[Problem]:
+    """What a service said, one problem for each field that it names; at `path` where it names none."""
+    for told in NEXT.split(words):
+        named = FIELD.fullmatch(told)
+        yield Problem(named[1], named[2]) if named else Problem(path, told)
 
 
 def limited(problems: Iterable[Problem]) -> Iterator[Problem]:

@@ -52,6 +52,18 @@ async def test_trials_have_their_active_parameters_and_satisfy_the_constraints(s
         assert "y" not in values or float(values["x"]) >= float(values["y"])
 
 
+async def test_a_service_s_problems_come_one_by_one_each_at_its_field(simulate):
+    settings = [{"name": "gama", "value": "1"}, {"name": "gamma", "value": "2"}]
+    given = experiment(algorithm={"algorithmName": "tpe", "algorithmSettings": settings})
+    with pytest.raises(Rejected) as refused:
+        await simulate().run(given)
+    assert [problem.path for problem in refused.value.problems] == [
+        "spec.algorithm.algorithmSettings[0]",
+        "spec.algorithm.algorithmSettings[1]",
+    ]
+    assert [problem.message.split("(")[0] for problem in refused.value.problems][1] == "failed to validate gamma"
+
+
 @pytest.mark.parametrize("key", ["parameterConditions", "parameterConstraints"])
 async def test_a_service_that_does_not_understand_a_key_is_refused(key):
     given = experiment(parameters=SWITCHED["parameters"], **{key: SWITCHED[key]})

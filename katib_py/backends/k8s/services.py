@@ -21,7 +21,7 @@ from katib_py.collectors.filters import filter_problem
 from katib_py.controller.ports import EarlyStopping, Suggesters
 from katib_py.core.checkpoints import checkpoint_path
 from katib_py.core.early_stopping import STOPPERS
-from katib_py.core.errors import Problem, ServiceUnavailable
+from katib_py.core.errors import Problem, ServiceUnavailable, problems_told
 from katib_py.core.experiment import Experiment
 from katib_py.core.katib_config import SHARED, Address, KatibConfig, OwnImage, Service
 from katib_py.core.names import LABEL_DEPLOYMENT
@@ -99,7 +99,7 @@ class Services:
                 await rpc.call(channel, "Suggestion", "ValidateAlgorithmSettings")(request)
         except grpc.aio.AioRpcError as error:
             said = error.code() is grpc.StatusCode.INVALID_ARGUMENT
-            return [Problem("spec.algorithm", str(error.details()))] if said else []
+            return list(problems_told(str(error.details()), "spec.algorithm")) if said else []
         except (TimeoutError, ServiceUnavailable):
             return []
         return []
