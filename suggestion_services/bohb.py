@@ -23,7 +23,9 @@ class Bohb(Scheduled):
     """The model is of the highest level that has enough results, whichever brackets they are from."""
 
     cycles: int = setting(0, "how often the schedule is run; 0: without end", Bounds(at_least=0))
-    random_fraction: float = setting(1 / 3, "share of the new configurations that are random", Bounds(at_least=0))
+    random_fraction: float = setting(
+        1 / 3, "share of the new configurations that are random", Bounds(at_least=0, at_most=1)
+    )
     gamma: float = setting(0.15, "share of the results that count as good", Bounds(above=0, below=1))
     n_ei_candidates: int = setting(64, "points compared for each configuration", Bounds(at_least=0), ("num_samples",))
     min_points_in_model: int | None = setting(

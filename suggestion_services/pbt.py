@@ -21,6 +21,7 @@ from suggestion_services.space import Dimension, RangeDimension, Space
 FACTORS: Final = (0.8, 1.2)  # Jaderberg et al., appendix A
 # A continuous value that a factor leaves where it is, 0 or one at a bound, moves by this share of its scale.
 NUDGE: Final = 0.02
+SHARE: Final = Bounds(at_least=0, at_most=1)
 # How often a value without order changes: in mid-training most changes of kind do harm.
 SWITCHED: Final = 0.25
 
@@ -33,9 +34,9 @@ class Pbt:
     """
 
     n_population: int = setting(20, "members that are trained", Bounds(at_least=5))
-    truncation_threshold: float = setting(0.2, "share that gives way, and share that is followed", Bounds(at_least=0))
+    truncation_threshold: float = setting(0.2, "share that gives way, and share that is followed", SHARE)
     resample_probability: float | None = setting(
-        None, "how often a value is drawn anew instead of being perturbed", Bounds(at_least=0)
+        None, "how often a value is drawn anew instead of being perturbed", SHARE
     )
     suggestion_trial_dir: str = text("", "where the program looks for the checkpoint of its trial")
     random_state: int | None = random_state()
@@ -44,11 +45,9 @@ class Pbt:
     # Katib's takes any.
     ignores_unknown_settings: ClassVar[bool] = True
 
-    def problems(self, space: Space, max_trials: int) -> Iterator[Problem]:
-        """Every space suits; shares are at most 1."""
-        for name in ("truncation_threshold", "resample_probability"):
-            if (getattr(self, name) or 0) > 1:
-                yield Problem("spec.algorithm.algorithmSettings", f"{name} is {getattr(self, name):g}; must be 0 to 1")
+    def problems(self, space: Space, max_trials: int) -> tuple[Problem, ...]:
+        """Every space suits."""
+        return ()
 
     def suggest(self, request: Request) -> list[Proposal]:
         """Who may go on, earlier generations first; raises SearchEnded when nobody is left to follow."""

@@ -57,6 +57,9 @@ def test_katibs_settings_of_bayesianoptimization_are_read():
         ),
         ("bayesianoptimization", "acq_optimizer", "adam", "acq_optimizer must be one of auto, sampling, lbfgs"),
         ("bayesianoptimization", "n_initial_points", "-1", "n_initial_points must be >= 0"),
+        ("pbt", "truncation_threshold", "2", "truncation_threshold must be >= 0 and <= 1"),
+        ("pbt", "resample_probability", "1.5", "resample_probability must be >= 0 and <= 1"),
+        ("bohb", "random_fraction", "20", "random_fraction must be >= 0 and <= 1"),
         ("multivariate-tpe", "n_ei_candidate", "5", "did you mean n_ei_candidates?"),
     ],
 )
