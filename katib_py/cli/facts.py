@@ -188,7 +188,9 @@ def _budget(view: View) -> Iterator[str]:
     finished = sum(fields.get(counter, 0) for counter, _ in COUNTERS.values())
     failed = fields.get("trialsFailed", 0) + fields.get("trialMetricsUnavailable", 0)
     if spec.max_trial_count is not None:
-        yield f"{finished} of {spec.max_trial_count} trials finished (maxTrialCount)"
+        repeats = spec.confirm.top * spec.confirm.repeats if spec.confirm is not None else 0
+        words = "maxTrialCount and confirm" if repeats else "maxTrialCount"
+        yield f"{finished} of {spec.max_trial_count + repeats} trials finished ({words})"
     if spec.parallel_trial_count is not None:
         yield f"{len(view.live)} of {spec.parallel_trial_count} at a time (parallelTrialCount)"
     if spec.max_failed_trial_count is not None:

@@ -82,6 +82,11 @@ def test_every_budget_is_said_with_what_is_spent_of_it():
     ]
 
 
+def test_repeats_of_the_best_are_part_of_what_there_may_be():
+    said = facts(experiment({"confirm": {"top": 2, "repeats": 3}}, trials=16, trialsSucceeded=16))
+    assert "16 of 16 trials finished (maxTrialCount and confirm)" in said["budget"].splitlines()
+
+
 def test_the_settings_are_the_services_over_the_experiments():
     algorithm = {"algorithmName": "tpe", "algorithmSettings": [{"name": "a", "value": "1"}]}
     said = facts(experiment({"algorithm": algorithm}), settings=[("a", "2"), ("b", "3")])
