@@ -91,6 +91,23 @@ def test_an_experiment_that_nothing_ends_is_warned_about(found):
 
 
 @pytest.mark.parametrize(
+    ("algorithm", "cycles", "ends"),
+    [
+        ("grid", None, True),
+        ("hyperband", None, True),
+        ("hyperband", "0", False),
+        ("bohb", None, False),
+        ("bohb", "2", True),
+        ("asha", None, False),
+    ],
+)
+def test_what_ends_with_its_schedule_needs_no_budget(found, algorithm, cycles, ends):
+    settings = [] if cycles is None else [{"name": "cycles", "value": cycles}]
+    chosen = {"spec.algorithm": {"algorithmName": algorithm, "algorithmSettings": settings}}
+    assert (found({"spec.maxTrialCount": ..., "spec.objective.goal": ..., **chosen}) == []) is ends
+
+
+@pytest.mark.parametrize(
     ("changes", "path"),
     [
         ({"spec.objective": ...}, "spec.objective"),

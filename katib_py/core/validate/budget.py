@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from katib_py.core.errors import Problem, show
-from katib_py.core.experiment import ExperimentSpec, Metadata, ResumePolicy
+from katib_py.core.experiment import AlgorithmSpec, ExperimentSpec, Metadata, ResumePolicy
 from katib_py.core.names import MAX_EXPERIMENT_NAME
 
 NAME: Final = re.compile(r"[a-z](?:[-a-z0-9]*[a-z0-9])?")
@@ -16,6 +16,8 @@ NAMESPACE: Final = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
 
 MOST_REPEATS: Final = 100
 SELF_ENDING: Final = frozenset({"grid"})  # algorithms that run out of points
+# Those that end with a schedule, and how often it is run where nothing is said; 0 is without end.
+SCHEDULED: Final = {"hyperband": "1", "bohb": "0"}
 
 
 def name_problems(metadata: Metadata) -> Iterator[Problem]:
@@ -80,9 +82,15 @@ def _against_max(spec: ExperimentSpec) -> Iterator[Problem]:
 def _ends(spec: ExperimentSpec) -> bool:
     patience = spec.stop_when.trials_without_improvement if spec.stop_when is not None else None
     has_goal = spec.objective is not None and spec.objective.goal is not None
-    ends_itself = spec.algorithm is not None and spec.algorithm.algorithm_name in SELF_ENDING
     return (
         has_goal
-        or ends_itself
+        or _ends_itself(spec.algorithm)
         or any(limit is not None for limit in (spec.max_trial_count, spec.max_duration_seconds, patience))
     )
+
+
+def _ends_itself(algorithm: AlgorithmSpec | None) -> bool:
+    if algorithm is None:
+        return False
+    name = algorithm.algorithm_name
+    return name in SELF_ENDING or (name in SCHEDULED and algorithm.settings().get("cycles", SCHEDULED[name]) != "0")
