@@ -53,7 +53,11 @@ class Distinct:
             self._take(unused)
             return unused
         assert point is not None
-        return point
+        return point if self._space.size is not None else self._of_continuum(generator, point)
+
+    def _of_continuum(self, generator: np.random.Generator, last: Floats) -> Floats:
+        """A random point: candidates that are all taken lie on the edge of the space, where clipped ones meet."""
+        return next(filter(self._take, islice(draws(self._space, generator), TRIES)), last)
 
     def take(self, point: Floats) -> bool:
         """Whether the point was new and is allowed; it is new no more."""
@@ -75,11 +79,17 @@ class Distinct:
     def _take(self, point: Floats) -> bool:
         if self._used is None:
             return True
-        row = point.tobytes()
+        row = self._row(point)
         if row in self._own or row in self._used:
             return False
         self._own.add(row)
         return True
+
+    def _row(self, point: Floats) -> bytes:
+        """The point as its trial will be read: of a continuum the text rounds."""
+        if self._space.size is None:
+            [point] = self._space.coordinates([self._space.read(dict(self._space.texts(point)))])
+        return point.tobytes()
 
     def _allowed(self, candidates: Iterable[Floats], generator: np.random.Generator) -> Iterator[Floats]:
         """The candidates that satisfy every constraint, then one near the first that does, then random ones."""

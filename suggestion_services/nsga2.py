@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import compress
 from typing import ClassVar, Final
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy as np
 from katib_py.core.errors import Problem
 from katib_py.core.extensions import OBJECTIVES, OUTCOMES, WARM_START
 from suggestion_services.arrays import Floats
-from suggestion_services.contract import Bounds, Proposal, Request, random_state, setting
+from suggestion_services.contract import PRIOR, Bounds, Proposal, Request, random_state, setting
 from suggestion_services.distinct import Distinct, draws
 from suggestion_services.ranking import best_by_crowding, measured
 from suggestion_services.space import Space
@@ -44,16 +45,18 @@ class Nsga2:
         return ()
 
     def suggest(self, request: Request) -> list[Proposal]:
-        """As many as wanted; random ones until there are parents enough."""
-        space, distinct = request.space, Distinct(request)
+        """As many as wanted; random ones until there are parents enough, trials of earlier experiments among them."""
+        space, distinct = request.space, Distinct(request, meeting=True)
         parents = np.empty((0, len(space.dimensions)))
-        if request.asked + request.count > self.population_size and measured(request.trials).sum() >= 2:
+        known = measured(request.trials)
+        start = self.population_size - sum(labels is PRIOR for labels in compress(request.labels, known))
+        if request.asked + request.count > start and known.sum() >= 2:
             best = best_by_crowding(request.trials, self.population_size)
             parents = space.positions(request.trials.points[best])
         found = []
         for index in range(request.asked, request.asked + request.count):
             generator = request.generator(index)
-            ready = len(parents) and index >= self.population_size
+            ready = len(parents) and index >= start
             candidates = self._children(space, parents, generator) if ready else draws(space, generator)
             found.append(Proposal(space.texts(distinct.first_new(candidates, generator))))
         return found

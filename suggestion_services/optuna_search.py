@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar, Final
@@ -11,6 +10,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 
 from katib_py.core.errors import InvalidInput, Problem
+from suggestion_services.arrays import Floats
 from suggestion_services.contract import ACTIVE, NO_LABELS, SUCCEEDED, Marked, Proposal, Request, random_state, rest
 from suggestion_services.distinct import Distinct, draws
 from suggestion_services.optuna_replay import TOLD, Replay, Replays, events
@@ -20,6 +20,8 @@ from suggestion_services.space import Space
 
 # Enough for most samplers to leave their random start.
 TRIED: Final = 12
+# How far from a proposal that was tried already the next one is, on each scale: genetic samplers copy parents.
+NEAR: Final = 0.01
 LARGEST_SEED: Final = 2**32 - 1
 REPLAYS: Final = Replays()
 
@@ -41,14 +43,13 @@ class OptunaSearch:
 
     def suggest(self, request: Request) -> list[Proposal]:
         """As many as wanted."""
-        frame, distinct = Frame(request.space), Distinct(request)
+        frame, distinct = Frame(request.space), Distinct(request, meeting=True)
         trials = [trial for trial in request.history.marked() if not np.isnan(trial.point).any()]
         proposed, labels = self._proposed(request, frame, trials)
         found = []
         for number, params in enumerate(proposed, request.asked):
             generator = request.generator(number)
-            candidates = itertools.chain([frame.point(params)], draws(request.space, generator))
-            point = distinct.first_new(candidates, generator)
+            point = distinct.first_new(_candidates(request.space, frame.point(params), generator), generator)
             found.append(Proposal(request.space.texts(point), labels))
         return found
 
@@ -69,6 +70,15 @@ class OptunaSearch:
         )
         finished = sum(trial.state not in ACTIVE for trial in trials)
         return replay.ask(frame, request.count), ((TOLD, str(finished)),)
+
+
+def _candidates(space: Space, point: Floats, generator: np.random.Generator) -> Iterator[Floats]:
+    """What the sampler proposed; where that was tried, of a continuum a point near it, else any."""
+    yield point
+    if space.size is None:
+        moved = space.positions(point[None]) + NEAR * generator.standard_normal((1, len(point)))
+        yield space.at_positions(moved.clip(0, 1))[0]
+    yield from draws(space, generator)
 
 
 def _study(sampler: Any) -> Any:

@@ -201,6 +201,26 @@ def test_no_point_is_proposed_twice_while_unused_ones_remain(algorithm, service)
     assert len({tuple(values.items()) for values in found}) == 12
 
 
+# Hyperband and its kin, and populations, run a configuration again on purpose.
+@pytest.mark.parametrize(
+    ("algorithm", "settings"),
+    [
+        ("random", {}),
+        ("sobol", {}),
+        ("tpe", {}),
+        ("multivariate-tpe", {}),
+        ("cmaes", {}),
+        ("bayesianoptimization", {}),
+        ("nsga2", {"population_size": 10}),
+        ("optuna", {"sampler": "NSGAIISampler", "population_size": 10}),
+    ],
+)
+def test_no_point_of_a_continuum_is_proposed_twice(algorithm, settings, service):
+    caller = Caller(experiment(algorithm, CONTINUOUS, **settings), service)
+    caller.run(80, 4, lambda values: sum(map(float, values.values())))
+    assert len({tuple(values_of(item).items()) for item in caller.finished}) == len(caller.finished)
+
+
 def test_grid_answers_short_and_then_nothing(service):
     caller = Caller(experiment("grid", TWELVE_POINTS), service)
     assert [len(caller.ask(5)) for _ in range(4)] == [5, 5, 2, 0]
