@@ -12,7 +12,7 @@ from pydantic import Field
 
 from katib_py.core.models import Int32, Model
 from katib_py.core.names import ENV_SEED, LABEL_CONFIRMS, LABEL_SEED
-from katib_py.core.trial import Assignment, TrialRecord
+from katib_py.core.trial import PARENT, Assignment, TrialRecord
 
 
 class Confirm(Model):
@@ -64,8 +64,9 @@ def repeat_of(assignment: Assignment) -> Repeat | None:
 
 
 def repeated(trial: TrialRecord, seed: int, name: str, index: int) -> Assignment:
-    """The assignment of a trial's repeat."""
-    labels = ((LABEL_CONFIRMS, trial.name), (LABEL_SEED, str(seed)))
+    """The assignment of a trial's repeat; it goes on from the checkpoint from which the trial went on."""
+    parent = ((key, value) for key, value in trial.assignment.labels if key.endswith(PARENT))
+    labels = ((LABEL_CONFIRMS, trial.name), (LABEL_SEED, str(seed)), *parent)
     return Assignment(name, index, trial.assignment.parameters, labels)
 
 

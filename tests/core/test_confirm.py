@@ -206,3 +206,12 @@ def test_several_objectives_are_not_confirmed(document):
     both = [{"type": "maximize", "objectiveMetricName": "acc"}, {"type": "minimize", "objectiveMetricName": "loss"}]
     with pytest.raises(InvalidInput, match="stands beside objectives"):
         load_experiment(document({"spec.confirm": {}, "spec.objectives": both}))
+
+
+def test_a_repeat_goes_on_from_where_its_trial_went_on():
+    key = "pbt.suggestion.katib.kubeflow.org"
+    labels = ((f"{key}/generation", "2"), (f"{key}/parent", "demo-a"))
+    original = TrialRecord(Assignment("b", 0, (("x", "1"),), labels), 0.0, S)
+    again = repeated(original, 1, "demo-x", 7)
+    assert again.parent == "demo-a"
+    assert f"{key}/generation" not in dict(again.labels)
