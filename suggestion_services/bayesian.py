@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
-from itertools import islice
+from itertools import compress, islice
 from typing import ClassVar, Final
 
 import numpy as np
 from scipy.stats import qmc
 
 from katib_py.core.errors import Problem
+from katib_py.core.extensions import WARM_START
 from suggestion_services.acquisition import (
     Acquisition,
     ExpectedImprovement,
@@ -23,6 +24,7 @@ from suggestion_services.ascent import Ascent
 from suggestion_services.belief import Belief, Scored, belief_of
 from suggestion_services.contract import (
     EARLY_STOPPED,
+    PRIOR,
     SUCCEEDED,
     Bounds,
     Proposal,
@@ -68,6 +70,7 @@ class BayesianOptimization:
     random_state: int | None = random_state()
 
     learns: ClassVar[bool] = True
+    understands: ClassVar[frozenset[str]] = frozenset({WARM_START})
     ignores_unknown_settings: ClassVar[bool] = False
 
     def problems(self, space: Space, max_trials: int) -> Iterator[Problem]:
@@ -98,6 +101,8 @@ class _Search:
         trials = request.trials
         measured = np.isin(trials.states, (SUCCEEDED, EARLY_STOPPED)) & np.isfinite(trials.losses)
         self._ready = int(measured.sum()) >= FEWEST and len(self._features.owners) > 0
+        # What earlier experiments measured stands for as much of the start.
+        self._start = settings.n_initial_points - sum(labels is PRIOR for labels in compress(request.labels, measured))
         self._latest: Belief | None = None
         self._found: list[Floats] = []  # since the latest belief
         # What the ascent leaves out; of continuous points hardly one in a thousand is taken.
@@ -110,7 +115,7 @@ class _Search:
         """The assignment number `index`."""
         generator = self._request.generator(index)
         labels: tuple[tuple[str, str], ...] = ()
-        if not self._ready or index < self._settings.n_initial_points:
+        if not self._ready or index < self._start:
             point = self._distinct.first_new(self._even(index, generator), generator)
         else:
             belief = self._belief()

@@ -29,6 +29,7 @@ whole_algorithm = pytest.mark.parametrize("algorithm", [name for name in ALGORIT
 spending_algorithm = pytest.mark.parametrize("algorithm", SPENDING)
 JUDGING = ("tpe", "multivariate-tpe", "nsga2", "auto")
 judging_algorithm = pytest.mark.parametrize("algorithm", JUDGING)
+warm_algorithm = pytest.mark.parametrize("algorithm", [*JUDGING, "bayesianoptimization"])
 FIVE = {f"x{index}": double_range(0, 1) for index in range(5)}
 
 
@@ -163,6 +164,7 @@ def test_it_says_what_it_takes_into_account(algorithm):
 
 def test_an_algorithm_that_minimises_one_number_does_not_claim_more():
     assert not {"objectives", "warm-start"} & features("cmaes")
+    assert {"objectives", "warm-start"} & features("bayesianoptimization") == {"warm-start"}
 
 
 @every_algorithm
@@ -229,7 +231,7 @@ def prior(index, values, loss):
     return message
 
 
-@judging_algorithm
+@warm_algorithm
 def test_it_learns_from_trials_of_another_experiment(algorithm, service):
     def first(priors):
         caller = Caller(experiment(algorithm, BOWL), service)
@@ -240,7 +242,7 @@ def test_it_learns_from_trials_of_another_experiment(algorithm, service):
     assert first([prior(index, values, bowl(values)) for index, values in enumerate(earlier)]) < first([]) / 2
 
 
-@judging_algorithm
+@warm_algorithm
 def test_trials_of_another_experiment_are_none_of_this_one(algorithm, service):
     caller = Caller(experiment(algorithm, TWELVE_POINTS), service)
     every = [{"x": x, "y": y} for x in "123" for y in "abcd"]
