@@ -11,7 +11,7 @@ from katib_py.core.extensions import OBJECTIVES, OUTCOMES, WARM_START
 from suggestion_services.asha import Asha
 from suggestion_services.bayesian import BayesianOptimization
 from suggestion_services.cma_es import CmaEs
-from suggestion_services.contract import PRIOR, Algorithm, Proposal, Request
+from suggestion_services.contract import Algorithm, Proposal, Request
 from suggestion_services.fidelity import MultiFidelity
 from suggestion_services.pending import Pending
 from suggestion_services.space import Space
@@ -23,7 +23,7 @@ CHOSEN: Final = "auto.suggestion.katib.kubeflow.org/algorithm"
 MOST_MODELLED: Final = 500
 MOST_AT_ONCE: Final = 32
 MOST_DIMENSIONS: Final = 50
-# Trials of the model's even start, where no other experiment has taken it on; as many come from the evolution.
+# Trials of the model's even start; as many come from the evolution.
 START: Final = 5
 
 
@@ -74,8 +74,7 @@ def _by_turns(request: Request) -> Iterator[Proposal]:
     evolved = _named("cmaes", CmaEs(), replace(request, count=odds))
     points = [request.space.read(dict(proposal.parameters)) for proposal in evolved]
     pending = Pending(request.history, request.space.canonical(request.space.coordinates(points)))
-    known = sum(labels is PRIOR for labels in request.labels)
-    model = BayesianOptimization(n_initial_points=max(0, START - known))
+    model = BayesianOptimization(n_initial_points=START)
     rest = replace(request, asked=evens, count=request.count - len(evolved), history=pending)
     turns = {0: iter(_named("bayesianoptimization", model, rest)), 1: iter(evolved)}
     for number in range(request.asked, request.asked + request.count):

@@ -153,10 +153,14 @@ class PlainProgress:
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
+def _counted(trials: int) -> str:
+    return "1 trial" if trials == 1 else f"{trials} trials"
+
+
 def states_text(board: Board) -> str:
     """Trials by state: `12 of 30 trials: 11 succeeded, 1 failed, 2 running`."""
     total = most_trials(board)
-    head = f"{board.tally.finished} of {total} trials" if total is not None else f"{board.tally.finished} trials"
+    head = f"{board.tally.finished} of {total} trials" if total is not None else _counted(board.tally.finished)
     parts = [f"{count} {WORDS[state]}" for state, count in board.tally.counts.items() if count]
     running = sum(trial.state is TrialState.RUNNING for trial in board.live.values())
     parts += [f"{running} running"] if running else []
