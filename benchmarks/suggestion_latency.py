@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from katib_py.wire import api, history, rpc
 
-ALGORITHMS = ("random", "grid", "sobol", "tpe", "multivariate-tpe", "cmaes", "bayesianoptimization")
+ALGORITHMS = ("random", "grid", "sobol", "tpe", "multivariate-tpe", "cmaes", "bayesianoptimization", "auto")
 COLD_STARTS = 3
 HEADER = ("algorithm", "dimensions", "trials", "cold", "one", "ten", "one, Katib's request", "the same, empty handler")
 
