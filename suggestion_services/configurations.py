@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from suggestion_services.arrays import Floats
-from suggestion_services.contract import CREATED, NO_LABELS, Labels, Marked, Request, Trials
+from suggestion_services.contract import NO_LABELS, Labels, Marked, Request, Trials
 from suggestion_services.fidelity import Ladder, stable
 from suggestion_services.history import UsedPoints
 
@@ -26,12 +26,7 @@ class Configurations:
 
     def trials(self) -> Trials:
         """Those to learn from, and the new ones as pending."""
-        told, count = self.told, len(self.new)
-        return Trials(
-            np.concatenate((told.points, self.new)),
-            np.append(told.losses, np.full(count, np.nan)),
-            np.append(told.states, np.full(count, CREATED, dtype=told.states.dtype)),
-        )
+        return self.told.with_pending(self.new)
 
     def labels(self) -> Sequence[Labels]:
         """None: what is learned from is chosen already."""

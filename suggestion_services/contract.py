@@ -64,6 +64,12 @@ class Trials:
         excess = self.excess[rows] if self.excess is not None else None
         return Trials(self.points[rows], self.losses[rows], self.states[rows], further, excess)
 
+    def with_pending(self, points: Floats) -> Trials:
+        """These trials, and points that have none yet."""
+        count = len(points)
+        states = np.full(count, CREATED, dtype=self.states.dtype)
+        return self.followed_by(Trials(points, np.full(count, np.nan), states))
+
     def followed_by(self, others: Trials) -> Trials:
         """These trials and then the others, of the same search."""
         return Trials(

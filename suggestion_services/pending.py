@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from suggestion_services.arrays import Floats
-from suggestion_services.contract import CREATED, NO_LABELS, History, Labels, Marked, Trials
+from suggestion_services.contract import NO_LABELS, History, Labels, Marked, Trials
 from suggestion_services.history import UsedPoints
 
 
@@ -21,9 +21,7 @@ class Pending:
 
     def trials(self) -> Trials:
         """All trials whose values are in the space."""
-        trials, count = self.whole.trials(), len(self.points)
-        states = np.full(count, CREATED, dtype=trials.states.dtype)
-        return trials.followed_by(Trials(self.points, np.full(count, np.nan), states))
+        return self.whole.trials().with_pending(self.points)
 
     def labels(self) -> Sequence[Labels]:
         """Of what is no trial yet none."""
